@@ -1,0 +1,180 @@
+"""Between the byte stream and records: finding record boundaries, and buffering both ways (RFC 2246 §6.2.1).
+
+Record boundaries and transport segments are unrelated, so input may come in chunks of any size. Each buffer below
+moves a byte a bounded number of times on average, however the stream is cut: a 100 MB stream fed byte by byte costs
+proportionally more calls, but not more copying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final
+
+from tlsexit.alerts import LocalError, ProtocolVersionError, RecordOverflow
+from tlsexit.constants import MAX_PLAINTEXT, RECORD_HEADER_LENGTH
+
+RECORD_HEADER: Final = Struct(">BHH")
+"""type, version, length: the bytes before every fragment."""
+
+_SMALLEST_BUFFER: Final = 4096
+_KEPT_BUFFER: Final = 2**16
+
+
+class RecordReader:
+    """Collects input and cuts it into records, still protected."""
+
+    __slots__ = ("_buffer", "_offset", "limit", "version")
+
+    def __init__(self) -> None:
+        # Whole records usually arrive in one chunk, which is then read where it lies; only a chunk that arrives
+        # behind a leftover is copied.
+        self._buffer: bytes | bytearray = b""
+        self._offset = 0
+        self.limit = MAX_PLAINTEXT
+        """Largest acceptable fragment in bytes; depends on whether records are protected (§6.2.1, §6.2.3)."""
+        self.version: int | None = None
+        """What every header has to say; None as long as no version has been negotiated."""
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received but not yet handed out."""
+        return len(self._buffer) - self._offset
+
+    def append(self, data: bytes) -> None:
+        """Add ``data`` behind what is buffered."""
+        buffer = self._buffer
+        offset = self._offset
+        if offset == len(buffer):
+            self._buffer = data
+            self._offset = 0
+            return
+        if not isinstance(buffer, bytearray):
+            buffer = self._buffer = bytearray(memoryview(buffer)[offset:])
+            self._offset = 0
+        elif 2 * offset > len(buffer):  # moves at most as many bytes as have been consumed since the last move
+            del buffer[:offset]
+            self._offset = 0
+        buffer += data
+
+    def peek(self, size: int) -> bytes:
+        """Return the next ``size`` bytes, or as many as there are, and leave them where they are."""
+        return bytes(self._buffer[self._offset : self._offset + size])
+
+    def take(self, size: int) -> bytes:
+        """Remove and return the next ``size`` bytes; :class:`~tlsexit.alerts.LocalError` if there are not as many."""
+        if not 0 <= size <= self.buffered:
+            raise LocalError(f"{size} bytes asked for, {self.buffered} buffered")
+        data = self.peek(size)
+        self._offset += size
+        return data
+
+    def next(self) -> tuple[int, int, bytes | bytearray] | None:
+        """Return type, version and fragment of the next record, or None as long as it is incomplete.
+
+        A bad header is refused as soon as its five bytes are there, and stays where it is.
+
+        Raises :class:`~tlsexit.alerts.ProtocolVersionError` and :class:`~tlsexit.alerts.RecordOverflow`.
+        """
+        buffer = self._buffer
+        start = self._offset + RECORD_HEADER_LENGTH
+        if start > len(buffer):
+            return None
+        content_type, version, length = RECORD_HEADER.unpack_from(buffer, self._offset)
+        if version != self.version:
+            self._check_version(version)
+        if length > self.limit:
+            raise RecordOverflow(f"a record of {length} bytes; at most {self.limit} are allowed")
+        stop = start + length
+        if stop > len(buffer):
+            return None
+        self._offset = stop
+        if stop == len(buffer):  # lets go of the caller's bytes
+            self._buffer = b""
+            self._offset = 0
+        return content_type, version, buffer[start:stop]
+
+    def _check_version(self, version: int) -> None:
+        # Until a version is agreed any minor number will do: the first ClientHello may be labelled {3,0} (RFC 2246
+        # appendix E), and later clients use others (RFC 5246 §E.1). What does not say 3 is no TLS at all.
+        if self.version is not None:
+            raise ProtocolVersionError(f"a record of version {version:#06x}; {self.version:#06x} was negotiated")
+        if version >> 8 != 3:
+            raise ProtocolVersionError(f"version {version:#06x} in a record header: this is not TLS")
+
+
+class OutputBuffer:
+    """Records waiting to be sent, written where they stay until :meth:`take` copies them out.
+
+    The memory is kept from write to write, because fresh memory costs as much as encryption; it is given back when
+    recent writes needed much less.
+    """
+
+    __slots__ = ("_memory", "_peak", "_start", "_stop")
+
+    def __init__(self) -> None:
+        self._memory = memoryview(bytearray())
+        self._start = 0
+        self._stop = 0
+        self._peak = 0  # most bytes pending since the buffer was last empty
+
+    def __len__(self) -> int:
+        return self._stop - self._start
+
+    def reserve(self, size: int) -> memoryview:
+        """Return writable memory of at least ``size`` bytes; what is put there counts from :meth:`commit` on."""
+        if self._stop + size > len(self._memory):
+            self._make_room(size)
+        return self._memory[self._stop :]
+
+    def commit(self, size: int) -> None:
+        """Declare the first ``size`` bytes of the reserved memory to be pending output."""
+        self._stop += size
+        self._peak = max(self._peak, len(self))
+
+    def take(self, amount: int | None = None) -> bytes:
+        """Remove and return the pending bytes, at most ``amount`` of them.
+
+        Raises :class:`~tlsexit.alerts.LocalError` if ``amount`` is negative.
+        """
+        if amount is None:
+            stop = self._stop
+        elif amount < 0:
+            raise LocalError(f"cannot take {amount} bytes")
+        else:
+            stop = min(self._stop, self._start + amount)
+        data = bytes(self._memory[self._start : stop])
+        self._start = stop
+        if stop == self._stop:
+            self._start = self._stop = 0
+            if len(self._memory) > max(_KEPT_BUFFER, 4 * self._peak):
+                self._memory = memoryview(bytearray())
+            self._peak = 0
+        return data
+
+    def _make_room(self, size: int) -> None:
+        pending = len(self)
+        memory = self._memory
+        # Moving only when half of the memory becomes free keeps the moves proportional to the bytes written.
+        if not pending:
+            memory = memoryview(bytearray(max(size, _SMALLEST_BUFFER)))
+        elif 2 * (pending + size) > len(memory):
+            memory = memoryview(bytearray(2 * (pending + size)))
+        memory[:pending] = self._memory[self._start : self._stop]
+        self._memory = memory
+        self._start, self._stop = 0, pending
+
+
+def fragments(data: memoryview, limit: int, split: bool) -> Iterator[memoryview]:
+    """Yield ``data`` in pieces of at most ``limit`` bytes, none of them empty (§6.2.1).
+
+    With ``split`` the first piece is a single byte. In TLS 1.0 the next record's IV is known to whoever saw the last
+    record, and who may also choose the next plaintext can test guesses (BEAST). The MAC of the one-byte record
+    makes the IV of the rest unpredictable; what follows in the same write was fixed before any of it could be seen.
+    """
+    start = 0
+    if split and len(data) > 1:
+        yield data[:1]
+        start = 1
+    for offset in range(start, len(data), limit):
+        yield data[offset : offset + limit]

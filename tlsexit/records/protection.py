@@ -1,0 +1,291 @@
+"""Connection states: what protects the records of one direction (RFC 2246 §6.1, §6.2.3).
+
+A state is made from the keys of one direction, counts its records from zero, and is replaced as a whole when
+ChangeCipherSpec makes the next one current. TLS 1.0 chains the CBC initialisation vector and the RC4 stream from record
+to record, so one cipher context serves all the records of a state. Compression is always null (§6.2.2): TLSPlaintext
+and TLSCompressed are the same bytes.
+
+What is wrong with a protected record does not show: an impossible length, bad padding and a bad MAC are all
+:class:`~tlsexit.alerts.BadRecordMac` with the same text (RFC 4346 §7.2.2). Bad padding and a bad MAC also cost a MAC
+over the same number of hash blocks, against the padding oracles of Vaudenay and Lucky Thirteen; an interpreted language
+cannot promise equal times beyond that.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from struct import Struct
+from typing import Final, NoReturn, Protocol, cast
+
+from cryptography.hazmat.primitives.ciphers import CipherContext
+
+from tlsexit.alerts import BadRecordMac, LocalError
+from tlsexit.constants import MAX_CIPHERTEXT, MAX_PLAINTEXT, RECORD_HEADER_LENGTH
+from tlsexit.crypto.bulk import DirectionKeys, new_decryptor, new_encryptor, new_mac
+from tlsexit.records.framing import RECORD_HEADER
+
+MAX_SEQUENCE_NUMBER: Final = 2**64 - 1
+"""The number of the last record that a connection state can protect (§6.1)."""
+
+_MAC_INPUT: Final = Struct(
+    ">QBHH"
+)  # seq_num, type, version, length: what the MAC covers before the fragment (§6.2.3.1)
+
+# The padding bytes and the padding_length byte behind them, for each padding_length (§6.2.3.2)
+_PADDING: Final = tuple(bytes([length]) * (length + 1) for length in range(256))
+
+_HASH_BLOCK: Final = 64  # bytes; MD5 and SHA-1 alike
+_HASH_TRAILER: Final = 9  # fewest bytes that both append to the input of the last block
+_FILLER: Final = bytes(_HASH_BLOCK * 6)
+
+
+class ReadState(Protocol):
+    """Takes the protection off the records of one direction, in order."""
+
+    sequence_number: int
+    """How many records this state has seen (§6.1)."""
+
+    @property
+    def limit(self) -> int:
+        """Longest fragment that a record may have on the wire, in bytes (§6.2)."""
+
+    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+        """Return the content of a record.
+
+        Raises :class:`~tlsexit.alerts.BadRecordMac` if it is not authentic, and :class:`~tlsexit.alerts.LocalError`
+        when the sequence numbers are used up.
+        """
+
+
+class WriteState(Protocol):
+    """Puts the protection on the records of one direction, in order."""
+
+    sequence_number: int
+    """How many records this state has made (§6.1)."""
+
+    @property
+    def overhead(self) -> int:
+        """Memory that :meth:`seal` needs beside the fragment's own length, in bytes."""
+
+    @property
+    def predictable_iv(self) -> bool:
+        """Whether a record's IV can be read off the record before (CBC, §6.2.3.2)."""
+
+    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+        """Put the whole record, header included, at the start of ``output`` and return its length in bytes.
+
+        Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
+        """
+
+
+def new_read_state(keys: DirectionKeys | None) -> ReadState:
+    """Return the state that reads what the peer protects with ``keys``; None is the initial, null state (§6.1)."""
+    if keys is None:
+        return _NullState()
+    if keys.encrypt_then_mac:
+        return _EncryptThenMacReadState(keys)
+    return _BlockReadState(keys) if keys.suite.cipher.is_block else _StreamReadState(keys)
+
+
+def new_write_state(keys: DirectionKeys | None) -> WriteState:
+    """Return the state that protects with ``keys``; None is the initial, null state (§6.1)."""
+    if keys is None:
+        return _NullState()
+    if keys.encrypt_then_mac:
+        return _EncryptThenMacWriteState(keys)
+    return _BlockWriteState(keys) if keys.suite.cipher.is_block else _StreamWriteState(keys)
+
+
+class _NullState:
+    """TLS_NULL_WITH_NULL_NULL in either direction: "the data is not encrypted and the MAC size is zero" (§6.2.3.1)."""
+
+    __slots__ = ("sequence_number",)
+
+    limit = MAX_PLAINTEXT
+    overhead = RECORD_HEADER_LENGTH
+    predictable_iv = False
+
+    def __init__(self) -> None:
+        self.sequence_number = 0
+
+    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+        self.sequence_number += 1
+        return bytes(fragment)
+
+    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+        self.sequence_number += 1
+        length = len(fragment)
+        RECORD_HEADER.pack_into(output, 0, content_type, version, length)
+        end = RECORD_HEADER_LENGTH + length
+        output[RECORD_HEADER_LENGTH:end] = fragment
+        return end
+
+
+class _MacState:
+    """What all protected states share: a keyed MAC and the sequence number that goes into it."""
+
+    __slots__ = ("_mac", "_mac_size", "sequence_number")
+
+    limit = MAX_CIPHERTEXT
+
+    def __init__(self, keys: DirectionKeys) -> None:
+        self._mac = new_mac(keys)
+        self._mac_size = keys.suite.mac.size
+        self.sequence_number = 0
+
+    def _mac_input(self, content_type: int, version: int, length: int) -> bytes:
+        """Use up a sequence number and return what the MAC covers before ``length`` bytes of fragment (§6.2.3.1)."""
+        number = self.sequence_number
+        # "Sequence numbers are of type uint64 and may not exceed 2^64-1" (§6.1); a new handshake would be due.
+        if number > MAX_SEQUENCE_NUMBER:
+            raise LocalError("the sequence numbers of this connection state are used up")
+        self.sequence_number = number + 1
+        return _MAC_INPUT.pack(number, content_type, version, length)
+
+
+class _StreamReadState(_MacState):
+    """GenericStreamCipher: content and MAC under RC4, or in the clear under a NULL cipher (§6.2.3.1)."""
+
+    __slots__ = ("_decryptor",)
+
+    def __init__(self, keys: DirectionKeys) -> None:
+        super().__init__(keys)
+        self._decryptor = new_decryptor(keys)
+
+    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+        length = len(fragment) - self._mac_size
+        if length < 0:
+            _refuse()
+        plain = self._decryptor.update(fragment)
+        content = plain[:length]
+        mac = self._mac.digest(self._mac_input(content_type, version, length), content)
+        if not compare_digest(plain[length:], mac):
+            _refuse()
+        return content
+
+
+class _BlockReadState(_MacState):
+    """GenericBlockCipher: content, MAC and padding under a block cipher in CBC mode (§6.2.3.2)."""
+
+    __slots__ = ("_block_size", "_decryptor")
+
+    def __init__(self, keys: DirectionKeys) -> None:
+        super().__init__(keys)
+        self._block_size = keys.suite.cipher.block_size
+        self._decryptor = new_decryptor(keys)
+
+    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+        mac_size = self._mac_size
+        longest = len(fragment) - mac_size - 1  # the content's length if the padding is zero bytes long
+        if longest < 0 or len(fragment) % self._block_size:
+            _refuse()
+        plain = self._decryptor.update(fragment)
+        length = longest - plain[-1]
+        if length < 0 or not compare_digest(plain[length + mac_size :], _PADDING[plain[-1]]):
+            # "assume a zero-length pad and then compute the MAC" (RFC 4346 §6.2.3.2)
+            length = longest
+            padded = False
+        else:
+            padded = True
+        content = plain[:length]
+        mac = self._mac.digest(self._mac_input(content_type, version, length), content)
+        if not (compare_digest(plain[length : length + mac_size], mac) and padded):
+            # Padding taken off is content not hashed: hash as many blocks in its place (Lucky Thirteen).
+            self._mac.digest(_FILLER[: _HASH_BLOCK * (_hash_blocks(longest) - _hash_blocks(length))])
+            _refuse()
+        return content
+
+
+class _EncryptThenMacReadState(_BlockReadState):
+    """Content and padding under a block cipher, then a MAC over the ciphertext in the clear (RFC 7366 §3)."""
+
+    __slots__ = ()
+
+    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+        length = len(fragment) - self._mac_size
+        if length < self._block_size or length % self._block_size:
+            _refuse()
+        ciphertext = fragment[:length]
+        mac = self._mac.digest(self._mac_input(content_type, version, length), ciphertext)
+        if not compare_digest(fragment[length:], mac):
+            _refuse()
+        # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
+        plain = self._decryptor.update(ciphertext)
+        padding = _PADDING[plain[-1]]
+        if not plain.endswith(padding):
+            _refuse()
+        return plain[: -len(padding)]
+
+
+class _StreamWriteState(_MacState):
+    """GenericStreamCipher, the writing side (§6.2.3.1)."""
+
+    __slots__ = ("_encryptor", "overhead")
+
+    predictable_iv = False
+
+    def __init__(self, keys: DirectionKeys) -> None:
+        super().__init__(keys)
+        self._encryptor = new_encryptor(keys)
+        self.overhead = RECORD_HEADER_LENGTH + self._mac_size
+
+    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+        length = len(fragment)
+        mac = self._mac.digest(self._mac_input(content_type, version, length), fragment)
+        RECORD_HEADER.pack_into(output, 0, content_type, version, length + self._mac_size)
+        start, middle, end = RECORD_HEADER_LENGTH, RECORD_HEADER_LENGTH + length, self.overhead + length
+        output[start:middle] = self._encryptor.update(fragment)
+        output[middle:end] = self._encryptor.update(mac)
+        return end
+
+
+class _BlockWriteState(_MacState):
+    """GenericBlockCipher, the writing side, with the shortest padding that fills the last block (§6.2.3.2)."""
+
+    __slots__ = ("_block_size", "_encryptor", "overhead")
+
+    predictable_iv = True
+
+    def __init__(self, keys: DirectionKeys) -> None:
+        super().__init__(keys)
+        self._block_size = keys.suite.cipher.block_size
+        # Block ciphers are contexts of cryptography itself, which can write straight into the output: fresh memory for
+        # each record would cost as much as the encryption.
+        self._encryptor = cast("CipherContext", new_encryptor(keys))
+        # A block of padding, and one of room that the cipher context asks for and leaves alone.
+        self.overhead = RECORD_HEADER_LENGTH + self._mac_size + 2 * self._block_size
+
+    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+        length = len(fragment)
+        mac = self._mac.digest(self._mac_input(content_type, version, length), fragment)
+        tail = mac + _PADDING[-(length + len(mac) + 1) % self._block_size]
+        RECORD_HEADER.pack_into(output, 0, content_type, version, length + len(tail))
+        # Content and tail go one after the other into the same chain, which saves joining them.
+        end = RECORD_HEADER_LENGTH + self._encryptor.update_into(fragment, output[RECORD_HEADER_LENGTH:])
+        return end + self._encryptor.update_into(tail, output[end:])
+
+
+class _EncryptThenMacWriteState(_BlockWriteState):
+    """Encryption first, then a MAC over the ciphertext, whose length is the one that enters the MAC (RFC 7366 §3)."""
+
+    __slots__ = ()
+
+    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+        padding = _PADDING[-(len(fragment) + 1) % self._block_size]
+        length = len(fragment) + len(padding)
+        mac_input = self._mac_input(content_type, version, length)
+        RECORD_HEADER.pack_into(output, 0, content_type, version, length + self._mac_size)
+        end = RECORD_HEADER_LENGTH + self._encryptor.update_into(fragment, output[RECORD_HEADER_LENGTH:])
+        end += self._encryptor.update_into(padding, output[end:])
+        mac = self._mac.digest(mac_input, output[RECORD_HEADER_LENGTH:end])
+        output[end : end + len(mac)] = mac
+        return end + len(mac)
+
+
+def _hash_blocks(length: int) -> int:
+    """Return how many hash blocks the MAC of a fragment of ``length`` bytes takes."""
+    return (_MAC_INPUT.size + length + _HASH_TRAILER + _HASH_BLOCK - 1) // _HASH_BLOCK
+
+
+def _refuse() -> NoReturn:
+    raise BadRecordMac("a record does not authenticate")
