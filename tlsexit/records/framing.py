@@ -7,7 +7,6 @@ proportionally more calls, but not more copying.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from struct import Struct
 from typing import Final
 
@@ -130,7 +129,9 @@ class OutputBuffer:
     def commit(self, size: int) -> None:
         """Declare the first ``size`` bytes of the reserved memory to be pending output."""
         self._stop += size
-        self._peak = max(self._peak, len(self))
+        pending = self._stop - self._start
+        if pending > self._peak:
+            self._peak = pending
 
     def take(self, amount: int | None = None) -> bytes:
         """Remove and return the pending bytes, at most ``amount`` of them.
@@ -165,16 +166,13 @@ class OutputBuffer:
         self._start, self._stop = 0, pending
 
 
-def fragments(data: memoryview, limit: int, split: bool) -> Iterator[memoryview]:
-    """Yield ``data`` in pieces of at most ``limit`` bytes, none of them empty (§6.2.1).
+def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:
+    """Return ``data`` in pieces of at most ``limit`` bytes, none of them empty (§6.2.1).
 
     With ``split`` the first piece is a single byte. In TLS 1.0 the next record's IV is known to whoever saw the last
     record, and who may also choose the next plaintext can test guesses (BEAST). The MAC of the one-byte record
     makes the IV of the rest unpredictable; what follows in the same write was fixed before any of it could be seen.
     """
-    start = 0
-    if split and len(data) > 1:
-        yield data[:1]
-        start = 1
-    for offset in range(start, len(data), limit):
-        yield data[offset : offset + limit]
+    pieces = [data[:1]] if split and len(data) > 1 else []
+    pieces += [data[start : start + limit] for start in range(len(pieces), len(data), limit)]
+    return pieces

@@ -153,7 +153,8 @@ class RecordLayer:
     def max_fragment(self) -> int:
         """Largest fragment to write, in bytes.
 
-        2^14 (§6.2.1) unless a smaller one was agreed (RFC 4366 §3.2). Out of range: :class:`~tlsexit.alerts.LocalError`.
+        2^14 (§6.2.1) unless a smaller one was agreed (RFC 4366 §3.2). Raises :class:`~tlsexit.alerts.LocalError` if set
+        out of range.
         """
         return self._max_fragment
 
@@ -165,7 +166,8 @@ class RecordLayer:
     def max_received_fragment(self) -> int:
         """Largest fragment to accept, in bytes; longer ones are :class:`~tlsexit.alerts.RecordOverflow`.
 
-        2^14 unless a smaller one was agreed (RFC 4366 §3.2). Out of range: :class:`~tlsexit.alerts.LocalError`.
+        2^14 unless a smaller one was agreed (RFC 4366 §3.2). Raises :class:`~tlsexit.alerts.LocalError` if set out of
+        range.
         """
         return self._max_received_fragment
 
@@ -184,16 +186,14 @@ class RecordLayer:
         Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
         """
         state = self._write_state
+        version = self._reader.version or ProtocolVersion.TLS_1_0
         view = memoryview(data).cast("B")
         split = self._split_cbc and state.predictable_iv and content_type == ContentType.APPLICATION_DATA
-        version = self._reader.version or ProtocolVersion.TLS_1_0
-        output = self._output
-        records = len(view) // self._max_fragment + 2
-        memory = output.reserve(len(view) + records * state.overhead)
-        position = 0
+        memory = self._output.reserve(len(view) + state.overhead * (len(view) // self._max_fragment + 2))
+        size = 0
         for fragment in fragments(view, self._max_fragment, split):
-            position += state.seal(content_type, version, fragment, memory[position:])
-        output.commit(position)
+            size += state.seal(content_type, version, fragment, memory[size:])
+        self._output.commit(size)
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Make the pending write state current: the next record goes out under ``keys`` (§6.1).
