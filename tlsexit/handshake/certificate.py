@@ -1,5 +1,4 @@
-"""Messages about certificates: Certificate (RFC 2246 §7.4.2, §7.4.6), CertificateRequest (§7.4.4), CertificateVerify
-(§7.4.8), and CertificateStatus of RFC 6066 §8."""
+"""The messages about certificates (RFC 2246 §7.4.2, §7.4.4, §7.4.6, §7.4.8; RFC 6066 §8)."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tlsexit.alerts import IllegalParameter, UnexpectedMessage
+from tlsexit.alerts import IllegalParameter, LocalError, UnexpectedMessage
 from tlsexit.constants import HANDSHAKE_HEADER_LENGTH
 from tlsexit.handshake import certificate, finished, hello, keyexchange
 from tlsexit.handshake.enums import HandshakeType
@@ -38,6 +38,8 @@ def encode(message: Any) -> bytes:
     """
     name, grammar = _BY_NUMBER[message.handshake_type]
     body = build(grammar, message, name)
+    if len(body) >= 2**24:
+        raise LocalError(f"{name}: {len(body)} bytes are more than a handshake message holds")
     # HandshakeType msg_type; uint24 length;
     header: int = message.handshake_type << 24 | len(body)
     return header.to_bytes(HANDSHAKE_HEADER_LENGTH, "big") + body
