@@ -1,0 +1,57 @@
+"""What a connection needs from the world: randomness, a clock, a session store, and bounds with their reasons.
+
+Nothing here has a default source of its own; :func:`tlsexit.policy.system_config` fills in the operating system's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tlsexit.constants import MAX_PLAINTEXT
+from tlsexit.events import Observation
+from tlsexit.session import SessionStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Sources and bounds, shared by any number of connections. Sizes are in bytes."""
+
+    random: Callable[[int], bytes]
+    """Return that many bytes from a cryptographically secure generator (RFC 2246 §D.2)."""
+
+    clock: Callable[[], float]
+    """Seconds since the epoch; used for the random's time and the age of sessions."""
+
+    session_store: SessionStore | None = None
+    """Where a server remembers sessions; None means that it hands out no session ids."""
+
+    observer: Callable[[Observation], None] | None = None
+    """Told of every message and phase; for tracing, never for decisions."""
+
+    key_log: Callable[[str], None] | None = None
+    """Given each master secret as a line in the key log format that capture tools read. Dangerous outside a lab."""
+
+    max_handshake_message: int = 2**16
+    """A certificate chain of 64 KiB is already absurd; the 24-bit length would allow 16 MiB (rustls: 64 KiB)."""
+
+    max_chain_length: int = 16
+    """Certificates accepted in one chain: each costs a parse and a signature check before anyone is authenticated."""
+
+    max_buffered_input: int = 2**18
+    """Input kept while an exit is being asked: a few flights; more is the caller reading on without need."""
+
+    max_warning_alerts: int = 5
+    """Consecutive warnings before the peer is taken to be flooding (OpenSSL: 5)."""
+
+    max_empty_records: int = 32
+    """Consecutive empty records likewise: each costs a decryption and moves nothing (OpenSSL: 32)."""
+
+    max_renegotiation_requests: int = 5
+    """Refused renegotiations answered before the connection is closed: each costs an alert."""
+
+    max_fragment: int = MAX_PLAINTEXT
+    """Largest plaintext fragment written."""
+
+    split_cbc: bool = True
+    """1/n-1 splitting of application data in CBC suites, against BEAST (CVE-2011-3389)."""

@@ -1,0 +1,1 @@
+"""The rim: sockets, event loops, and the calling of user code."""

@@ -1,0 +1,341 @@
+"""TLS over a blocking socket: :func:`connect`, :func:`wrap_socket`, and the socket-like :class:`TlsSocket`."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from tlsexit.alerts import LocalError, TruncatedError
+from tlsexit.config import Config
+from tlsexit.connection import Connection
+from tlsexit.crypto.suites import SUITES
+from tlsexit.drivers.drive import Pki, run
+from tlsexit.events import ApplicationData, HandshakeCompleted
+from tlsexit.exits.context import SessionContext
+from tlsexit.policy import BuiltinPki, system_config
+from tlsexit.profile import Profile
+from tlsexit.session import Session
+from tlsexit.tasks import Task
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+_READ_SIZE: Final = 2**17
+_WRITE_SIZE: Final = 2**20  # a longer write is protected piece by piece, so that memory stays bounded
+
+
+def connect(
+    address: tuple[str, int],
+    profile: Profile,
+    *,
+    exits: object = None,
+    pki: Pki | None = None,
+    config: Config | None = None,
+    task: Task | None = None,
+    session: Session | None = None,
+    timeout: float | None = None,
+) -> TlsSocket:
+    """Connect to (host, port) and complete the handshake.
+
+    ``timeout`` in seconds bounds the connect, the whole handshake, and each later operation. Raises ``OSError`` for
+    the network, :class:`TlsError` for the protocol.
+    """
+    sock = socket.create_connection(address, timeout)
+    try:
+        return wrap_socket(sock, profile, exits=exits, pki=pki, config=config, task=task, session=session)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def wrap_socket(
+    sock: socket.socket,
+    profile: Profile,
+    *,
+    exits: object = None,
+    pki: Pki | None = None,
+    config: Config | None = None,
+    task: Task | None = None,
+    session: Session | None = None,
+    do_handshake: bool = True,
+) -> TlsSocket:
+    """Speak TLS over a connected socket, in the role of the profile's direction; the socket is owned from now on.
+
+    Without ``task`` the socket has a task of its own: StartTask is asked here and EndTask when it closes. The socket's
+    time-out bounds the whole handshake, then each operation.
+    """
+    pki = pki if pki is not None else BuiltinPki()
+    own_task = task is None
+    if task is None:
+        task = Task(config or system_config())
+        run(task, exits, pki)
+    connection = task.connection(
+        profile, session=session, remote_address=_address(sock.getpeername), local_address=_address(sock.getsockname)
+    )
+    tls = TlsSocket(sock, connection, exits, pki, task if own_task else None)
+    if do_handshake:
+        try:
+            tls.do_handshake()
+        except BaseException:
+            tls.abort()
+            raise
+    return tls
+
+
+class TlsSocket:
+    """A socket's methods over TLS; a context manager that closes with close_notify.
+
+    A truncated connection raises :class:`~tlsexit.alerts.TruncatedError` from :meth:`recv`; only close_notify reads as
+    the end, ``b""`` (RFC 2246 §7.2.1).
+    """
+
+    def __init__(
+        self, sock: socket.socket, connection: Connection, exits: object, pki: Pki, own_task: Task | None = None
+    ) -> None:
+        self._socket = sock
+        self._connection = connection
+        self._exits = exits
+        self._pki = pki
+        self._own_task = own_task
+        self._received: deque[bytes] = deque()
+        self._global_area = b""
+        self._socket_closed = False
+
+    # -------------------------------------------------------------------------------------------- handshake
+
+    def do_handshake(self) -> None:
+        """Complete the handshake, within the socket's time-out as a whole."""
+        timeout = self._socket.gettimeout()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._connection.start()
+        try:
+            self._drive()
+            while not self._connection.established:
+                self._raise_if_closed()
+                if deadline is not None:
+                    self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                self._read_more()
+        finally:
+            if not self._socket_closed:
+                self._socket.settimeout(timeout)
+
+    # -------------------------------------------------------------------------------------------- data
+
+    def recv(self, size: int = 65536) -> bytes:
+        """Return 1 to ``size`` bytes, or ``b""`` after the peer's close_notify."""
+        if size <= 0:
+            return b""
+        while not self._received:
+            if self._connection.closed:
+                if self._connection.error is not None:
+                    raise self._connection.error
+                return b""
+            self._read_more()
+        chunk = self._received[0]
+        if len(chunk) <= size:
+            return self._received.popleft()
+        self._received[0] = chunk[size:]
+        return chunk[:size]
+
+    def recv_into(self, buffer: bytearray | memoryview, size: int = 0) -> int:
+        """Read into ``buffer``; return how many bytes."""
+        view = memoryview(buffer).cast("B")
+        data = self.recv(min(size, len(view)) if size else len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def sendall(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of ``data``."""
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), _WRITE_SIZE):
+            self._raise_if_closed()
+            self._connection.send(bytes(view[start : start + _WRITE_SIZE]))
+            self._flush()
+
+    def send(self, data: bytes | bytearray | memoryview) -> int:
+        """Send all of ``data`` and return its length."""
+        self.sendall(data)
+        return len(memoryview(data).cast("B"))
+
+    def makefile(self, mode: str = "rb", buffering: int = -1) -> io.BufferedIOBase | io.RawIOBase:
+        """Return a binary file object over the connection: mode "rb", "wb" or "rwb"; closing it leaves us open."""
+        readable, writable = "r" in mode, "w" in mode
+        if "b" not in mode or not (readable or writable):
+            raise LocalError(f"mode {mode!r}: TLS carries bytes; use rb, wb or rwb")
+        raw = _RawTls(self, readable=readable, writable=writable)
+        if buffering == 0:
+            return raw
+        size = buffering if buffering > 0 else io.DEFAULT_BUFFER_SIZE
+        if readable and writable:
+            return io.BufferedRWPair(raw, raw, size)
+        return io.BufferedReader(raw, size) if readable else io.BufferedWriter(raw, size)
+
+    # -------------------------------------------------------------------------------------------- the end
+
+    def unwrap(self) -> socket.socket:
+        """Exchange close_notify in both directions and give the bare socket back (§7.2.1)."""
+        # the bytes behind the peer's close_notify belong to whatever the transport carries next
+        if not self._connection.closed:
+            self._connection.close()
+            self._drive()
+            while not self._connection.peer_closed:
+                data = self._socket.recv(_READ_SIZE)
+                if not data:
+                    raise TruncatedError("the transport ended before the peer's close_notify")
+                self._connection.receive_data(data)
+        self._socket_closed = True
+        self._end_task()
+        return self._socket
+
+    def close(self) -> None:
+        """Send close_notify and close the socket, without waiting for the peer's; safe to repeat."""
+        if self._socket_closed:
+            return
+        self._connection.close()
+        try:
+            self._drive()
+        except OSError:
+            # the peer is gone already: there is nobody left to notify
+            self._drive_exits()
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the socket without close_notify; the exit still hears of the end."""
+        if self._socket_closed:
+            return
+        self._socket_closed = True
+        self._socket.close()
+        if not self._connection.closed:
+            self._connection.receive_eof()
+        self._drive_exits()
+        self._end_task()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -------------------------------------------------------------------------------------------- facts
+
+    @property
+    def connection(self) -> Connection:
+        """The protocol object underneath."""
+        return self._connection
+
+    @property
+    def context(self) -> SessionContext:
+        """What is known of the session: suite, chains, authentication."""
+        return self._connection.context
+
+    @property
+    def session(self) -> Session | None:
+        """The session to offer next time."""
+        return self._connection.session
+
+    @property
+    def global_area(self) -> bytes:
+        """The 64 bytes that HandshakeDone returned."""
+        return self._global_area
+
+    def cipher(self) -> str | None:
+        """The suite's registered name."""
+        value = self.context.cipher_suite
+        return None if value is None else SUITES[value].name
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def getpeername(self) -> tuple[str, int]:
+        """The peer's address."""
+        return self._socket.getpeername()  # type: ignore[no-any-return]
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Bound each operation from now on, in seconds; None waits for ever."""
+        self._socket.settimeout(timeout)
+
+    def gettimeout(self) -> float | None:
+        """The time-out in force."""
+        return self._socket.gettimeout()
+
+    # -------------------------------------------------------------------------------------------- underneath
+
+    def _read_more(self) -> None:
+        data = self._socket.recv(_READ_SIZE)
+        if data:
+            self._connection.receive_data(data)
+        else:
+            self._connection.receive_eof()
+        self._drive()
+
+    def _drive(self) -> None:
+        self._drive_exits()
+        self._flush()
+
+    def _drive_exits(self) -> None:
+        run(self._connection, self._exits, self._pki)
+        while (event := self._connection.next_event()) is not None:
+            if isinstance(event, ApplicationData):
+                self._received.append(event.data)
+            elif isinstance(event, HandshakeCompleted):
+                self._global_area = event.global_area
+
+    def _flush(self) -> None:
+        data = self._connection.data_to_send()
+        if not data:
+            return
+        try:
+            self._socket.sendall(data)
+        except OSError:
+            # what the peer said before it hung up says more than "broken pipe"
+            if self._connection.error is not None:
+                raise self._connection.error from None
+            raise
+
+    def _raise_if_closed(self) -> None:
+        if self._connection.closed:
+            raise self._connection.error or LocalError("the connection is closed")
+
+    def _end_task(self) -> None:
+        if self._own_task is not None:
+            self._own_task.end()
+            run(self._own_task, self._exits, self._pki)
+
+
+class _RawTls(io.RawIOBase):
+    """The unbuffered file under :meth:`TlsSocket.makefile`."""
+
+    def __init__(self, tls: TlsSocket, *, readable: bool, writable: bool) -> None:
+        self._tls = tls
+        self._readable = readable
+        self._writable = writable
+
+    def readable(self) -> bool:
+        return self._readable
+
+    def writable(self) -> bool:
+        return self._writable
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        return self._tls.recv_into(memoryview(buffer))
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        return self._tls.send(memoryview(data))
+
+
+def _address(name: Callable[[], object]) -> tuple[str, int] | None:
+    """Return (host, port), or None where the socket has none, as one of a Unix socket pair."""
+    try:
+        address = name()
+    except OSError:
+        return None
+    return (address[0], address[1]) if isinstance(address, tuple) and len(address) >= 2 else None

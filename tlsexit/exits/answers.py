@@ -1,0 +1,65 @@
+"""The three answers of an exit: handled, not handled, failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Final
+
+from tlsexit.alerts import AlertDescription
+
+
+class ReturnCode(IntEnum):
+    """What a plain ``cftpkie``-style function returns."""
+
+    HANDLED = 0
+    NOT_HANDLED = 1
+    ERROR = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """The exit did it. ``value`` is what the phase asks for; it stays out of the repr, since it may be a key."""
+
+    value: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NotHandled:
+    """The exit leaves this phase to the built-in PKI."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The exit refuses, or could not do it.
+
+    ``alert_reason`` is one of :data:`REFUSAL_ALERTS`; anything else is reported as the exit's mistake and answered
+    with internal_error. ``cause`` is the exception behind the failure, if there was one.
+    """
+
+    alert_reason: int | None = None
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
+
+
+Answer = Handled | NotHandled | Failed
+
+REFUSAL_ALERTS: Final = frozenset(
+    {
+        AlertDescription.HANDSHAKE_FAILURE,
+        AlertDescription.BAD_CERTIFICATE,
+        AlertDescription.UNSUPPORTED_CERTIFICATE,
+        AlertDescription.CERTIFICATE_REVOKED,
+        AlertDescription.CERTIFICATE_EXPIRED,
+        AlertDescription.CERTIFICATE_UNKNOWN,
+        AlertDescription.ILLEGAL_PARAMETER,
+        AlertDescription.UNKNOWN_CA,
+        AlertDescription.ACCESS_DENIED,
+        AlertDescription.DECODE_ERROR,
+        AlertDescription.DECRYPT_ERROR,
+        AlertDescription.EXPORT_RESTRICTION,
+        AlertDescription.INSUFFICIENT_SECURITY,
+        AlertDescription.INTERNAL_ERROR,
+        AlertDescription.USER_CANCELED,
+    }
+)
+"""The refusal codes that an exit may name (``iAlertReason_w``)."""

@@ -1,0 +1,256 @@
+"""One frozen dataclass a phase: the question put to an exit, and the check of its answer.
+
+``call.validate(value)`` turns what a :class:`~tlsexit.exits.answers.Handled` carries, wire bytes or Python objects,
+into the one canonical form the machine uses, or raises :class:`~tlsexit.alerts.LocalError`, which ends the handshake
+with internal_error: an exit's mistake is never the peer's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar
+
+from cryptography import x509
+
+from tlsexit.alerts import AlertLevel, LocalError
+from tlsexit.constants import Role
+from tlsexit.crypto.keyops import PrivateKey, decrypt, key_type, sign
+from tlsexit.crypto.suites import KeyType
+from tlsexit.exits.context import MAX_PRIVATE_AREA_SIZE, SessionContext, TaskContext, padded_global_area
+from tlsexit.exits.forms import CAList, ca_list_bytes, ca_list_from, chain_bytes, chain_from, load_certificate
+from tlsexit.exits.phases import ExitPhase
+from tlsexit.profile import Profile
+
+
+class CryptOperation(Enum):
+    """What CryptData asks of the private key."""
+
+    SIGN = "sign"
+    DECRYPT = "decrypt"
+
+
+@dataclass(frozen=True, slots=True)
+class StartTaskResult:
+    """What an exit may return from StartTask: its task reference, bytes of private area per session, password."""
+
+    reference: Any = None
+    private_area_size: int = 0
+    password: bytes | str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StartHandshakeResult:
+    """What an exit may return from StartHandshake: its session reference and the profile elements it changes."""
+
+    reference: Any = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """CheckCertificate's "go on, but do not call it authenticated", for a server that only asks (``optional``)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartTaskCall:
+    """A task has been created. ``Handled(StartTaskResult(...))`` switches the exit on, ``NotHandled()`` off."""
+
+    task: TaskContext
+    phase: ClassVar = ExitPhase.START_TASK
+
+    def validate(self, value: object) -> StartTaskResult:
+        if value is None:
+            return StartTaskResult()
+        if not isinstance(value, StartTaskResult):
+            raise LocalError(f"StartTask answers with StartTaskResult, not {type(value).__name__}")
+        size = value.private_area_size
+        if type(size) is not int or not 0 <= size <= MAX_PRIVATE_AREA_SIZE:
+            raise LocalError(f"a private area has 0 to {MAX_PRIVATE_AREA_SIZE} bytes")
+        if value.password is not None and not isinstance(value.password, (bytes, str)):
+            raise LocalError("the key store's password is bytes or str")
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class StartHandshakeCall:
+    """A session opens, before any byte of it. ``Handled(StartHandshakeResult(...))`` or ``Handled()``."""
+
+    context: SessionContext
+    phase: ClassVar = ExitPhase.START_HANDSHAKE
+
+    def validate(self, value: object) -> tuple[Any, Profile]:
+        """Return the exit's session reference and the profile to use."""
+        if value is None:
+            value = StartHandshakeResult()
+        if not isinstance(value, StartHandshakeResult):
+            raise LocalError(f"StartHandshake answers with StartHandshakeResult, not {type(value).__name__}")
+        if not isinstance(value.changes, Mapping):
+            raise LocalError("the changes of StartHandshake are a mapping of profile elements")
+        try:
+            return value.reference, self.context.profile.changed(value.changes)
+        except (TypeError, AttributeError) as error:
+            raise LocalError("a changed profile element has a value of the wrong type") from error
+
+
+@dataclass(frozen=True, slots=True)
+class GetCAListCall:
+    """A server builds its CertificateRequest. ``Handled`` carries wire bytes or (types, names)."""
+
+    context: SessionContext
+    phase: ClassVar = ExitPhase.GET_CA_LIST
+
+    def validate(self, value: object) -> CAList:
+        return ca_list_from(value)
+
+
+@dataclass(frozen=True, slots=True)
+class GetCertificateCall:
+    """The own chain is needed. ``Handled`` carries it in wire bytes, or as certificates, leaf first.
+
+    ``candidate_suites`` (server) are the suites both sides have, in the order of choice: the first that fits the
+    leaf's key is taken. ``ca_list`` (client) is what the server asked for; a client without a fitting certificate
+    answers with an empty chain, which is sent as such.
+    """
+
+    context: SessionContext
+    candidate_suites: tuple[int, ...] = ()
+    ca_list: CAList | None = field(default=None, repr=False)
+    phase: ClassVar = ExitPhase.GET_CERTIFICATE
+
+    @property
+    def ca_list_bytes(self) -> bytes | None:
+        """The CA list as the server sent it, in the form of GetCAList; None for a server."""
+        return None if self.ca_list is None else ca_list_bytes(self.ca_list)
+
+    @property
+    def authorities(self) -> tuple[bytes, ...]:
+        """The DER names in the CA list."""
+        return () if self.ca_list is None else self.ca_list.certificate_authorities
+
+    def validate(self, value: object) -> tuple[bytes, ...]:
+        chain = chain_from(value)
+        if not chain and self.context.role is Role.SERVER:
+            raise LocalError("a server's chain holds at least its own certificate")
+        for der in chain[:1]:
+            try:
+                x509.load_der_x509_certificate(der).public_key()
+            except Exception as error:  # cryptography's own list: ValueError, UnsupportedAlgorithm, InvalidVersion, ...
+                raise LocalError("the leaf of the chain is not a usable certificate") from error
+        return chain
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCertificateCall:
+    """The peer's chain arrived. ``Handled()`` accepts it; ``Failed(alert_reason)`` refuses it."""
+
+    context: SessionContext
+    chain: tuple[bytes, ...] = field(repr=False)
+    phase: ClassVar = ExitPhase.CHECK_CERTIFICATE
+
+    @property
+    def chain_bytes(self) -> bytes:
+        """The chain in the wire form of the Certificate body."""
+        return chain_bytes(self.chain)
+
+    @property
+    def certificates(self) -> tuple[x509.Certificate, ...]:
+        """The chain as objects, leaf first; ``BadCertificate`` if one does not parse."""
+        return tuple(load_certificate(der) for der in self.chain)
+
+    def validate(self, value: object) -> Untrusted | None:
+        if value is None or isinstance(value, Untrusted):
+            return value
+        raise LocalError(f"CheckCertificate answers Handled() or Handled(Untrusted(...)), not {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class CryptDataCall:
+    """A private-key operation. ``Handled`` carries the result bytes, or the private key and tlsexit does it.
+
+    ``data`` is the exact input: for an RSA signature the 36 bytes MD5 || SHA-1, to be padded as PKCS #1 type 1
+    without DigestInfo; for DSA and ECDSA the 20 bytes SHA-1, the result being DER; for decryption the ciphertext.
+    """
+
+    context: SessionContext
+    operation: CryptOperation
+    algorithm: KeyType
+    data: bytes = field(repr=False)
+    phase: ClassVar = ExitPhase.CRYPT_DATA
+
+    def validate(self, value: object) -> bytes:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)
+        if not isinstance(value, PrivateKey):
+            raise LocalError(f"CryptData answers with bytes or a private key, not {type(value).__name__}")
+        if key_type(value) is not self.algorithm:
+            raise LocalError(f"CryptData needs a key for {self.algorithm.value}")
+        if self.context.own_chain:
+            certified = load_certificate(self.context.own_chain[0]).public_key()
+            if value.public_key() != certified:
+                raise LocalError("the private key does not belong to the certificate that was sent")
+        return sign(value, self.data) if self.operation is CryptOperation.SIGN else decrypt(value, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeAlertCall:
+    """The handshake failed. The session's context is destroyed afterwards; nothing more is asked for it."""
+
+    context: SessionContext
+    level: AlertLevel
+    description: int
+    remote: bool
+    phase: ClassVar = ExitPhase.HANDSHAKE_ALERT
+
+    def validate(self, value: object) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeDoneCall:
+    """Both Finished messages are verified. ``Handled`` may carry up to 64 bytes of global area."""
+
+    context: SessionContext
+    phase: ClassVar = ExitPhase.HANDSHAKE_DONE
+
+    def validate(self, value: object) -> bytes:
+        return padded_global_area(value)
+
+
+@dataclass(frozen=True, slots=True)
+class EndSessionCall:
+    """An established session is released."""
+
+    context: SessionContext
+    phase: ClassVar = ExitPhase.END_SESSION
+
+    def validate(self, value: object) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class EndTaskCall:
+    """A task ends."""
+
+    task: TaskContext
+    phase: ClassVar = ExitPhase.END_TASK
+
+    def validate(self, value: object) -> None:
+        return None
+
+
+ExitCall = (
+    StartTaskCall
+    | StartHandshakeCall
+    | GetCAListCall
+    | GetCertificateCall
+    | CheckCertificateCall
+    | CryptDataCall
+    | HandshakeAlertCall
+    | HandshakeDoneCall
+    | EndSessionCall
+    | EndTaskCall
+)

@@ -1,0 +1,25 @@
+"""The ten phases at which the protocol stops and asks (the manual's names)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class ExitPhase(Enum):
+    """A phase of the PKI exit; the value is the name the manual uses."""
+
+    START_TASK = "StartTask"
+    START_HANDSHAKE = "StartHandshake"
+    GET_CA_LIST = "GetCAList"
+    GET_CERTIFICATE = "GetCertificate"
+    CHECK_CERTIFICATE = "CheckCertificate"
+    CRYPT_DATA = "CryptData"
+    HANDSHAKE_ALERT = "HandshakeAlert"
+    HANDSHAKE_DONE = "HandshakeDone"
+    END_SESSION = "EndSession"
+    END_TASK = "EndTask"
+
+    @property
+    def method(self) -> str:
+        """The method of an exit object that answers this phase: ``get_ca_list`` for GetCAList."""
+        return self.name.lower()

@@ -1,0 +1,1 @@
+"""The handshake protocol: messages, states, and the table that joins them (RFC 2246 §7)."""

@@ -1,0 +1,228 @@
+"""The client's handlers for a full handshake (RFC 2246 §7.3), one function per state and input.
+
+Each first checks that the message is legal, then computes, then builds the next state, then lists the actions. Where a
+handler asks the exit it ends there, and the handler of the answer goes on: that seam is the phase.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tlsexit.alerts import (
+    DecodeError,
+    HandshakeFailure,
+)
+from tlsexit.config import Config
+from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
+from tlsexit.crypto.keyops import key_type, verify
+from tlsexit.crypto.schedule import connection_keys
+from tlsexit.exits.calls import (
+    CheckCertificateCall,
+    CryptDataCall,
+    CryptOperation,
+    GetCertificateCall,
+    StartHandshakeCall,
+)
+from tlsexit.exits.context import Authentication, SessionContext
+from tlsexit.exits.forms import CAList
+from tlsexit.handshake import actions, negotiation, resume, states
+from tlsexit.handshake.agreement import client_key_exchange, read_server_key_exchange, signed_digest
+from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateVerify
+from tlsexit.handshake.common import (
+    check_finished,
+    derive_master_secret,
+    finish_handshake,
+    leaf_public_key,
+    new_random,
+    send_finished,
+    transcript_digest,
+)
+from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.flight import Flight, Step
+from tlsexit.handshake.hello import ClientHello, ServerHello, ServerHelloDone
+from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Received, Start
+from tlsexit.handshake.keyexchange import ServerKeyExchange
+from tlsexit.handshake.transcript import Transcript
+from tlsexit.profile import Verify
+
+
+def on_start(state: states.Idle, start: Start, config: Config) -> Step:
+    asked = states.AskClientStartHandshake(state.context, state.previous, state.session)
+    return Step(asked, (actions.Ask(StartHandshakeCall(state.context)),))
+
+
+def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered, config: Config) -> Step:
+    reference, profile = answer.value
+    context = replace(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
+    session = state.session if resume.can_offer(state.session, profile) else None
+    hello = ClientHello(
+        ProtocolVersion.TLS_1_0,
+        new_random(config),
+        session.session_id if session else b"",
+        profile.cipher_suites,
+        (NULL_COMPRESSION,),
+        negotiation.client_extensions(profile, state.previous),
+    )
+    flight = Flight(Transcript())
+    flight.send(hello)
+    return flight.then(states.AwaitServerHello(context, hello, session, state.previous, flight.transcript))
+
+
+def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHello], config: Config) -> Step:
+    hello = received.message
+    negotiated = negotiation.accept_server_hello(hello, state.hello, state.context.profile, state.previous)
+    transcript = state.transcript.add(received.raw)
+    context = replace(
+        state.context,
+        cipher_suite=hello.cipher_suite,
+        session_id=hello.session_id,
+        secure_renegotiation=negotiated.secure_renegotiation,
+        extended_master_secret=negotiated.extended_master_secret,
+        authentication=Authentication.ANONYMOUS,
+    )
+    fix = actions.FixVersion(hello.server_version)
+    session = state.session
+    # an echoed session id means resumption; an empty one can never be an echo (§7.4.1.3)
+    if session is not None and hello.session_id == session.session_id != b"":
+        resumed = resume.on_server_hello_resuming(context, negotiated, transcript, session)
+        return Step(resumed.state, (fix, *resumed.actions))
+    if negotiated.suite.key_exchange.certificate is not None:
+        return Step(states.AwaitServerCertificate(context, negotiated, transcript), (fix,))
+    return Step(states.AwaitServerKeyExchange(context, negotiated, transcript, None), (fix,))
+
+
+def on_certificate(state: states.AwaitServerCertificate, received: Received[Certificate], config: Config) -> Step:
+    chain = received.message.certificate_list
+    if not chain:
+        # certificate_list<1..2^24-1> of appendix A.4.2: only a client may send none
+        raise DecodeError("Certificate: the server's chain is empty")
+    leaf_key = leaf_public_key(chain, state.negotiation.suite.key_exchange.certificate, config)
+    context = replace(state.context, peer_chain=chain)
+    asked = states.AskCheckServerCertificate(context, state.negotiation, state.transcript.add(received.raw), leaf_key)
+    return Step(asked, (actions.Ask(CheckCertificateCall(context, chain)),))
+
+
+def on_certificate_checked(state: states.AskCheckServerCertificate, answer: Answered, config: Config) -> Step:
+    context = replace(state.context, peer_trusted=True, authentication=Authentication.SERVER)
+    if state.negotiation.suite.key_exchange.server_key_exchange:
+        return Step(states.AwaitServerKeyExchange(context, state.negotiation, state.transcript, state.leaf_key))
+    return Step(states.AwaitCertificateRequest(context, state.negotiation, state.transcript, state.leaf_key, None))
+
+
+def on_server_key_exchange(
+    state: states.AwaitServerKeyExchange, received: Received[ServerKeyExchange], config: Config
+) -> Step:
+    negotiated = state.negotiation
+    params, signed, signature = read_server_key_exchange(
+        negotiated.suite.key_exchange, received.message, state.context.profile
+    )
+    if state.leaf_key is not None and signature is not None:
+        digest = signed_digest(key_type(state.leaf_key), negotiated.client_random, negotiated.server_random, signed)
+        verify(state.leaf_key, signature, digest)
+    transcript = state.transcript.add(received.raw)
+    return Step(states.AwaitCertificateRequest(state.context, negotiated, transcript, state.leaf_key, params))
+
+
+def on_certificate_request(
+    state: states.AwaitCertificateRequest, received: Received[CertificateRequest], config: Config
+) -> Step:
+    if state.leaf_key is None:
+        # §7.4.4: "It is a fatal handshake_failure alert for an anonymous server to request client identification."
+        raise HandshakeFailure("an anonymous server asked for a certificate")
+    request = received.message
+    context = replace(state.context, peer_ca_list=CAList(request.certificate_types, request.certificate_authorities))
+    transcript = state.transcript.add(received.raw)
+    return Step(
+        states.AwaitServerHelloDone(context, state.negotiation, transcript, state.leaf_key, state.params, request)
+    )
+
+
+def on_server_hello_done(
+    state: states.AwaitCertificateRequest, received: Received[ServerHelloDone], config: Config
+) -> Step:
+    if state.context.profile.verify is Verify.ENFORCED:
+        raise HandshakeFailure("the profile enforces client authentication and the server did not ask for it")
+    flight = Flight(state.transcript.add(received.raw))
+    master_secret = _send_key_exchange(flight, state, config)
+    return _send_last_part(flight, state.context, state.negotiation, master_secret)
+
+
+def on_server_hello_done_after_request(
+    state: states.AwaitServerHelloDone, received: Received[ServerHelloDone], config: Config
+) -> Step:
+    transcript = state.transcript.add(received.raw)
+    asked = states.AskGetClientCertificate(
+        state.context, state.negotiation, transcript, state.leaf_key, state.params, state.request
+    )
+    call = GetCertificateCall(state.context, ca_list=state.context.peer_ca_list)
+    return Step(asked, (actions.Ask(call),))
+
+
+def on_certificate_chosen(state: states.AskGetClientCertificate, answer: Answered, config: Config) -> Step:
+    chain: tuple[bytes, ...] = answer.value
+    if not chain and state.context.profile.verify is Verify.ENFORCED:
+        raise HandshakeFailure("the profile enforces client authentication and there is no certificate to show")
+    flight = Flight(state.transcript)
+    # §7.4.6: without a suitable certificate the message is still sent, with an empty list
+    flight.send(Certificate(chain))
+    master_secret = _send_key_exchange(flight, state, config)
+    if not chain:
+        return _send_last_part(flight, state.context, state.negotiation, master_secret)
+    context = replace(state.context, own_chain=chain, authentication=Authentication.BOTH)
+    algorithm = key_type(leaf_public_key(chain, None, config))
+    call = CryptDataCall(context, CryptOperation.SIGN, algorithm, transcript_digest(algorithm, flight.transcript))
+    asked = states.AskSignCertificateVerify(context, state.negotiation, flight.transcript, master_secret)
+    return flight.then(asked, actions.Ask(call))
+
+
+def on_signed(state: states.AskSignCertificateVerify, answer: Answered, config: Config) -> Step:
+    flight = Flight(state.transcript)
+    flight.send(CertificateVerify(answer.value))
+    return _send_last_part(flight, state.context, state.negotiation, state.master_secret)
+
+
+def on_change_cipher_spec(
+    state: states.AwaitServerChangeCipherSpec, received: ChangeCipherSpecReceived, config: Config
+) -> Step:
+    awaiting = states.AwaitServerFinished(
+        state.context, state.negotiation, state.transcript, state.master_secret, state.client_verify_data
+    )
+    return Step(awaiting, (actions.InstallRead(state.read_keys),))
+
+
+def on_finished(state: states.AwaitServerFinished, received: Received[Finished], config: Config) -> Step:
+    check_finished(received.message, state.master_secret, Role.SERVER, state.transcript)
+    finished = negotiation.FinishedPair(state.client_verify_data, received.message.verify_data)
+    return finish_handshake(state.context, state.negotiation, state.master_secret, finished, config)
+
+
+def _send_key_exchange(
+    flight: Flight, state: states.AwaitCertificateRequest | states.AskGetClientCertificate, config: Config
+) -> bytes:
+    """Send ClientKeyExchange and return the master secret."""
+    message, pre_master_secret = client_key_exchange(state.negotiation, state.leaf_key, state.params, config)
+    flight.send(message)
+    master_secret = derive_master_secret(state.negotiation, pre_master_secret, flight.transcript)
+    flight.actions.append(actions.LogSecret(state.negotiation.client_random, master_secret))
+    return master_secret
+
+
+def _send_last_part(
+    flight: Flight,
+    context: SessionContext,
+    negotiated: negotiation.Negotiation,
+    master_secret: bytes,
+) -> Step:
+    """Send ChangeCipherSpec and Finished, the end of the client's second flight."""
+    keys = connection_keys(
+        negotiated.suite,
+        master_secret,
+        negotiated.client_random,
+        negotiated.server_random,
+        encrypt_then_mac=negotiated.encrypt_then_mac,
+    )
+    verify_data = send_finished(flight, keys.client_write, master_secret, Role.CLIENT)
+    awaiting = states.AwaitServerChangeCipherSpec(
+        context, negotiated, flight.transcript, master_secret, keys.server_write, verify_data
+    )
+    return flight.then(awaiting)

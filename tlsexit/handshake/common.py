@@ -1,0 +1,111 @@
+"""Steps that both roles and both kinds of handshake share."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from tlsexit.alerts import BadCertificate, DecryptError, UnsupportedCertificate
+from tlsexit.config import Config
+from tlsexit.constants import ProtocolVersion, Role
+from tlsexit.crypto.bulk import DirectionKeys
+from tlsexit.crypto.keyops import PublicKey, key_type
+from tlsexit.crypto.schedule import extended_master_secret, master_secret, verify_data
+from tlsexit.crypto.suites import KeyType
+from tlsexit.exits.calls import HandshakeDoneCall
+from tlsexit.exits.context import Authentication, SessionContext
+from tlsexit.exits.forms import load_certificate
+from tlsexit.handshake import actions, states
+from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.flight import Flight, Step
+from tlsexit.handshake.negotiation import FinishedPair, Negotiation
+from tlsexit.handshake.transcript import Transcript
+from tlsexit.session import Session
+
+
+def new_random(config: Config) -> bytes:
+    """Return a hello random: four bytes of the clock's seconds, then 28 random bytes (§7.4.1.2)."""
+    return (int(config.clock()) & 0xFFFFFFFF).to_bytes(4, "big") + config.random(28)
+
+
+def leaf_public_key(chain: tuple[bytes, ...], wanted: KeyType | None, config: Config) -> PublicKey:
+    """Return the key of the first certificate, the sender's own (§7.4.2).
+
+    Raises :class:`BadCertificate` if it does not parse or the chain is too long, :class:`UnsupportedCertificate` if
+    its key is of no kind usable here, or not ``wanted``, the kind that the suite's key exchange needs.
+    """
+    if len(chain) > config.max_chain_length:
+        raise BadCertificate(f"{len(chain)} certificates in a chain; at most {config.max_chain_length} are read")
+    certificate = load_certificate(chain[0])
+    try:
+        key = certificate.public_key()
+    except UnsupportedAlgorithm as error:
+        raise UnsupportedCertificate("the certificate's key is of an unknown kind") from error
+    except ValueError as error:
+        raise BadCertificate(f"the certificate's key does not parse: {error}") from error
+    if not isinstance(key, PublicKey):
+        raise UnsupportedCertificate("the certificate's key is of a kind TLS 1.0 has no use for")
+    kind = key_type(key)
+    if wanted is not None and kind is not wanted:
+        raise UnsupportedCertificate(f"the suite needs a certificate for {wanted.value}, this one is for {kind.value}")
+    return key
+
+
+def rsa_modulus_bytes(chain: tuple[bytes, ...]) -> int:
+    """Return the length in bytes of what the key of the own RSA certificate encrypts to."""
+    key = load_certificate(chain[0]).public_key()
+    assert isinstance(key, RSAPublicKey)  # the suite was chosen by this key
+    return (key.key_size + 7) // 8
+
+
+def transcript_digest(algorithm: KeyType, transcript: Transcript) -> bytes:
+    """Return what CertificateVerify signs: MD5 and SHA-1 of all messages for RSA, SHA-1 for DSA and ECDSA (§7.4.8)."""
+    return transcript.digest() if algorithm is KeyType.RSA else transcript.sha1()
+
+
+def derive_master_secret(negotiated: Negotiation, pre_master_secret: bytes, transcript: Transcript) -> bytes:
+    """Return the 48 bytes of §8.1, or of RFC 7627 §4 where agreed; the transcript then ends with ClientKeyExchange."""
+    if negotiated.extended_master_secret:
+        return extended_master_secret(pre_master_secret, transcript.digest())
+    return master_secret(pre_master_secret, negotiated.client_random, negotiated.server_random)
+
+
+def send_finished(flight: Flight, keys: DirectionKeys, secret: bytes, sender: Role) -> bytes:
+    """Change the write keys and send Finished, its first message (§7.4.9); return the verify_data."""
+    flight.change_write_keys(keys)
+    data = verify_data(secret, sender, flight.transcript.digest())
+    flight.send(Finished(data))
+    return data
+
+
+def check_finished(message: Finished, secret: bytes, sender: Role, transcript: Transcript) -> None:
+    """Raise :class:`DecryptError` unless the peer's Finished covers the transcript as we have it (§7.4.9)."""
+    if not compare_digest(message.verify_data, verify_data(secret, sender, transcript.digest())):
+        raise DecryptError("Finished does not match the handshake")
+
+
+def finish_handshake(
+    context: SessionContext,
+    negotiated: Negotiation,
+    secret: bytes,
+    finished: FinishedPair,
+    config: Config,
+) -> Step:
+    """Both Finished messages are verified: note the session and ask HandshakeDone."""
+    session = Session(
+        negotiated.session_id,
+        ProtocolVersion.TLS_1_0,
+        negotiated.suite.value,
+        secret,
+        config.clock(),
+        negotiated.extended_master_secret,
+        context.server_name,
+        context.own_chain,
+        context.peer_chain,
+        context.peer_trusted,
+        (context.authentication or Authentication.ANONYMOUS).value,
+    )
+    asked = states.AskHandshakeDone(context, finished, session)
+    return Step(asked, (actions.Ask(HandshakeDoneCall(context)),))

@@ -1,0 +1,44 @@
+"""What a handler returns, and the builder for the messages it sends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tlsexit.crypto.bulk import DirectionKeys
+from tlsexit.handshake.actions import Action, InstallWrite, Send, SendChangeCipherSpec
+from tlsexit.handshake.codec import encode
+from tlsexit.handshake.states import State
+from tlsexit.handshake.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next state, and what to do, in order."""
+
+    state: State
+    actions: tuple[Action, ...] = ()
+
+
+class Flight:
+    """Messages sent in one go: each enters the transcript as it is added, and becomes an action."""
+
+    __slots__ = ("actions", "transcript")
+
+    def __init__(self, transcript: Transcript) -> None:
+        self.transcript = transcript
+        self.actions: list[Action] = []
+
+    def send(self, message: Any) -> None:
+        """Add a handshake message."""
+        raw = encode(message)
+        self.transcript = self.transcript.add(raw)
+        self.actions.append(Send(message, raw))
+
+    def change_write_keys(self, keys: DirectionKeys) -> None:
+        """Add ChangeCipherSpec; everything after it goes out under ``keys`` (§7.1)."""
+        self.actions += [SendChangeCipherSpec(), InstallWrite(keys)]
+
+    def then(self, state: State, *actions: Action) -> Step:
+        """Return the step that sends the flight, does ``actions`` and goes to ``state``."""
+        return Step(state, (*self.actions, *actions))

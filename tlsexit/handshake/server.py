@@ -1,0 +1,287 @@
+"""The server's handlers for a full handshake (RFC 2246 §7.3), one function per state and input.
+
+The order inside each is the client's too: legality, computation, next state, actions; see :mod:`.client`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tlsexit.alerts import AlertDescription, ExitFailed, HandshakeFailure, UnsupportedCertificate
+from tlsexit.config import Config
+from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
+from tlsexit.crypto.keyops import PublicKey, key_type, verify
+from tlsexit.crypto.schedule import connection_keys
+from tlsexit.crypto.suites import CipherSuite, KeyType, Premaster
+from tlsexit.exits.calls import (
+    CheckCertificateCall,
+    CryptDataCall,
+    CryptOperation,
+    GetCAListCall,
+    GetCertificateCall,
+    StartHandshakeCall,
+    Untrusted,
+)
+from tlsexit.exits.context import Authentication, SessionContext
+from tlsexit.exits.phases import ExitPhase
+from tlsexit.handshake import actions, negotiation, resume, states
+from tlsexit.handshake.agreement import (
+    Ephemeral,
+    agree,
+    checked_pre_master_secret,
+    encrypted_pre_master_secret,
+    generate_ephemeral,
+    server_key_exchange,
+    signed_digest,
+)
+from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateVerify
+from tlsexit.handshake.common import (
+    check_finished,
+    derive_master_secret,
+    finish_handshake,
+    leaf_public_key,
+    new_random,
+    rsa_modulus_bytes,
+    send_finished,
+    transcript_digest,
+)
+from tlsexit.handshake.enums import ClientCertificateType
+from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.flight import Flight, Step
+from tlsexit.handshake.hello import ClientHello, ServerHello, ServerHelloDone
+from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Received, Refused, Start
+from tlsexit.handshake.keyexchange import ClientKeyExchange
+from tlsexit.handshake.transcript import Transcript
+from tlsexit.profile import Verify
+
+_CERTIFICATE_TYPE = {
+    KeyType.RSA: ClientCertificateType.RSA_SIGN,
+    KeyType.DSA: ClientCertificateType.DSS_SIGN,
+    KeyType.EC: ClientCertificateType.ECDSA_SIGN,
+}
+
+
+def on_start(state: states.Idle, start: Start, config: Config) -> Step:
+    asked = states.AskServerStartHandshake(state.context, state.previous)
+    return Step(asked, (actions.Ask(StartHandshakeCall(state.context)),))
+
+
+def on_handshake_started(state: states.AskServerStartHandshake, answer: Answered, config: Config) -> Step:
+    reference, profile = answer.value
+    context = replace(state.context, exit_reference=reference, profile=profile)
+    return Step(states.AwaitClientHello(context, state.previous))
+
+
+def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHello], config: Config) -> Step:
+    offer = negotiation.read_client_hello(received.message, state.previous, state.context.profile)
+    transcript = Transcript().add(received.raw)
+    context = replace(state.context, server_name=offer.server_name)
+    session = resume.find_session(offer, context.profile, config)
+    if session is not None:
+        return resume.send_resumed_hello(context, offer, session, transcript, config)
+    candidates = negotiation.common_suites(offer, context.profile)
+    if not candidates:
+        raise HandshakeFailure("no cipher suite in common with the client")
+    if candidates[0].key_exchange.certificate is None:
+        return _send_hello(context, offer, candidates[0], transcript, config)
+    asked = states.AskGetServerCertificate(context, offer, candidates, transcript)
+    call = GetCertificateCall(context, tuple(suite.value for suite in candidates))
+    return Step(asked, (actions.Ask(call),))
+
+
+def on_certificate_chosen(state: states.AskGetServerCertificate, answer: Answered, config: Config) -> Step:
+    chain: tuple[bytes, ...] = answer.value
+    own_type = key_type(leaf_public_key(chain, None, config))
+    for suite in state.candidates:
+        if suite.key_exchange.certificate is None:
+            return _send_hello(state.context, state.offer, suite, state.transcript, config)
+        if suite.key_exchange.certificate is own_type:
+            context = replace(state.context, own_chain=chain, authentication=Authentication.SERVER)
+            return _send_hello(context, state.offer, suite, state.transcript, config)
+    raise HandshakeFailure(f"no cipher suite in common with the client fits a certificate for {own_type.value}")
+
+
+def on_params_signed(state: states.AskSignServerKeyExchange, answer: Answered, config: Config) -> Step:
+    flight = Flight(state.transcript)
+    flight.send(server_key_exchange(state.ephemeral, answer.value))
+    return _request_certificate(flight, state.context, state.negotiation, state.ephemeral)
+
+
+def on_ca_list(state: states.AskGetCAList, answer: Answered, config: Config) -> Step:
+    flight = Flight(state.transcript)
+    types = answer.value.certificate_types
+    flight.send(CertificateRequest(types, answer.value.certificate_authorities))
+    flight.send(ServerHelloDone())
+    awaiting = states.AwaitClientCertificate(
+        state.context, state.negotiation, flight.transcript, state.ephemeral, types
+    )
+    return flight.then(awaiting)
+
+
+def on_certificate(state: states.AwaitClientCertificate, received: Received[Certificate], config: Config) -> Step:
+    chain = received.message.certificate_list
+    transcript = state.transcript.add(received.raw)
+    if not chain:
+        if state.context.profile.verify is Verify.REQUIRED:
+            raise HandshakeFailure("the client has no certificate and the profile requires one")
+        return Step(states.AwaitClientKeyExchange(state.context, state.negotiation, transcript, state.ephemeral, None))
+    client_key = leaf_public_key(chain, None, config)
+    if _CERTIFICATE_TYPE[key_type(client_key)] not in state.certificate_types:
+        raise UnsupportedCertificate("the client's certificate is of a type that was not asked for")
+    context = replace(state.context, peer_chain=chain)
+    asked = states.AskCheckClientCertificate(context, state.negotiation, transcript, state.ephemeral, client_key)
+    return Step(asked, (actions.Ask(CheckCertificateCall(context, chain)),))
+
+
+def on_certificate_checked(state: states.AskCheckClientCertificate, answer: Answered, config: Config) -> Step:
+    context = state.context
+    if isinstance(answer.value, Untrusted):
+        if context.profile.verify is not Verify.OPTIONAL:
+            raise ExitFailed(
+                ExitPhase.CHECK_CERTIFICATE.value,
+                AlertDescription.INTERNAL_ERROR,
+                "Untrusted is an answer for verify=optional only",
+            )
+    else:
+        context = replace(context, peer_trusted=True)
+    return Step(
+        states.AwaitClientKeyExchange(context, state.negotiation, state.transcript, state.ephemeral, state.client_key)
+    )
+
+
+def on_client_key_exchange(
+    state: states.AwaitClientKeyExchange, received: Received[ClientKeyExchange], config: Config
+) -> Step:
+    transcript = state.transcript.add(received.raw)
+    if state.negotiation.suite.key_exchange.premaster is Premaster.RSA:
+        modulus_bytes = rsa_modulus_bytes(state.context.own_chain)
+        ciphertext = encrypted_pre_master_secret(received.message, modulus_bytes)
+        # §7.4.7.1: drawn before anything is decrypted, and used without a trace if anything about it is wrong
+        substitute = state.negotiation.client_version.to_bytes(2, "big") + config.random(46)
+        asked = states.AskDecryptPreMasterSecret(
+            state.context, state.negotiation, transcript, state.client_key, substitute
+        )
+        call = CryptDataCall(state.context, CryptOperation.DECRYPT, KeyType.RSA, ciphertext)
+        return Step(asked, (actions.Ask(call),))
+    assert state.ephemeral is not None  # every other key exchange has one
+    pre_master_secret = agree(state.ephemeral, received.message)
+    return _keys_agreed(state.context, state.negotiation, transcript, state.client_key, pre_master_secret)
+
+
+def on_decrypted(state: states.AskDecryptPreMasterSecret, answer: Answered, config: Config) -> Step:
+    pre_master_secret = checked_pre_master_secret(answer.value, state.substitute)
+    return _keys_agreed(state.context, state.negotiation, state.transcript, state.client_key, pre_master_secret)
+
+
+def on_decryption_refused(state: states.AskDecryptPreMasterSecret, refusal: Refused, config: Config) -> Step:
+    """Go on as if nothing had happened: the peer must not learn why (§7.4.7.1, the one exception of the exit model)."""
+    pre_master_secret = checked_pre_master_secret(b"", state.substitute)
+    return _keys_agreed(state.context, state.negotiation, state.transcript, state.client_key, pre_master_secret)
+
+
+def on_certificate_verify(
+    state: states.AwaitCertificateVerify, received: Received[CertificateVerify], config: Config
+) -> Step:
+    digest = transcript_digest(key_type(state.client_key), state.transcript)
+    verify(state.client_key, received.message.signature, digest)
+    context = state.context
+    if context.peer_trusted:
+        context = replace(context, authentication=Authentication.BOTH)
+    return Step(
+        states.AwaitClientChangeCipherSpec(
+            context, state.negotiation, state.transcript.add(received.raw), state.master_secret
+        )
+    )
+
+
+def on_change_cipher_spec(
+    state: states.AwaitClientChangeCipherSpec, received: ChangeCipherSpecReceived, config: Config
+) -> Step:
+    negotiated = state.negotiation
+    keys = connection_keys(
+        negotiated.suite,
+        state.master_secret,
+        negotiated.client_random,
+        negotiated.server_random,
+        encrypt_then_mac=negotiated.encrypt_then_mac,
+    )
+    awaiting = states.AwaitClientFinished(
+        state.context, negotiated, state.transcript, state.master_secret, keys.server_write
+    )
+    return Step(awaiting, (actions.InstallRead(keys.client_write),))
+
+
+def on_finished(state: states.AwaitClientFinished, received: Received[Finished], config: Config) -> Step:
+    check_finished(received.message, state.master_secret, Role.CLIENT, state.transcript)
+    flight = Flight(state.transcript.add(received.raw))
+    verify_data = send_finished(flight, state.write_keys, state.master_secret, Role.SERVER)
+    finished = negotiation.FinishedPair(received.message.verify_data, verify_data)
+    done = finish_handshake(state.context, state.negotiation, state.master_secret, finished, config)
+    return flight.then(done.state, *done.actions)
+
+
+def _send_hello(
+    context: SessionContext,
+    offer: negotiation.ClientOffer,
+    suite: CipherSuite,
+    transcript: Transcript,
+    config: Config,
+) -> Step:
+    """Send ServerHello and Certificate, and ServerKeyExchange as far as it needs no signature."""
+    session_id = b"" if config.session_store is None else config.random(32)
+    server_random = new_random(config)
+    negotiated, answered = negotiation.settle(offer, suite, server_random, session_id, context.profile)
+    flight = Flight(transcript)
+    flight.actions.append(actions.FixVersion(ProtocolVersion.TLS_1_0))
+    flight.send(
+        ServerHello(ProtocolVersion.TLS_1_0, server_random, session_id, suite.value, NULL_COMPRESSION, answered)
+    )
+    context = replace(
+        context,
+        cipher_suite=suite.value,
+        session_id=session_id,
+        secure_renegotiation=negotiated.secure_renegotiation,
+        extended_master_secret=negotiated.extended_master_secret,
+        authentication=context.authentication or Authentication.ANONYMOUS,
+    )
+    if suite.key_exchange.certificate is not None:
+        flight.send(Certificate(context.own_chain))
+    ephemeral = generate_ephemeral(suite.key_exchange, negotiated.groups, context.profile)
+    if ephemeral is None:
+        return _request_certificate(flight, context, negotiated, None)
+    if not suite.key_exchange.signed:
+        flight.send(server_key_exchange(ephemeral, None))
+        return _request_certificate(flight, context, negotiated, ephemeral)
+    algorithm = suite.key_exchange.certificate
+    assert algorithm is not None  # a signed exchange has a certificate
+    digest = signed_digest(algorithm, negotiated.client_random, server_random, ephemeral.params)
+    call = CryptDataCall(context, CryptOperation.SIGN, algorithm, digest)
+    asked = states.AskSignServerKeyExchange(context, negotiated, flight.transcript, ephemeral)
+    return flight.then(asked, actions.Ask(call))
+
+
+def _request_certificate(
+    flight: Flight, context: SessionContext, negotiated: negotiation.Negotiation, ephemeral: Ephemeral | None
+) -> Step:
+    """End the server's flight, with CertificateRequest before ServerHelloDone if the client is to be asked."""
+    # §7.4.4: "A non-anonymous server can optionally request a certificate"
+    if context.profile.verify is not Verify.NONE and negotiated.suite.key_exchange.certificate is not None:
+        asked = states.AskGetCAList(context, negotiated, flight.transcript, ephemeral)
+        return flight.then(asked, actions.Ask(GetCAListCall(context)))
+    flight.send(ServerHelloDone())
+    return flight.then(states.AwaitClientKeyExchange(context, negotiated, flight.transcript, ephemeral, None))
+
+
+def _keys_agreed(
+    context: SessionContext,
+    negotiated: negotiation.Negotiation,
+    transcript: Transcript,
+    client_key: PublicKey | None,
+    pre_master_secret: bytes,
+) -> Step:
+    """Derive the master secret and wait for the rest of the client's flight."""
+    master_secret = derive_master_secret(negotiated, pre_master_secret, transcript)
+    log = actions.LogSecret(negotiated.client_random, master_secret)
+    if client_key is None:
+        return Step(states.AwaitClientChangeCipherSpec(context, negotiated, transcript, master_secret), (log,))
+    return Step(states.AwaitCertificateVerify(context, negotiated, transcript, master_secret, client_key), (log,))

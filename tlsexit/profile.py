@@ -1,0 +1,114 @@
+"""The security profile: what one side of a session demands and offers (the product's CFTSSL object)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any, Final
+
+from tlsexit.alerts import LocalError
+from tlsexit.constants import Role
+from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES
+
+
+class Verify(Enum):
+    """Whose certificate is demanded."""
+
+    NONE = "none"
+    """Server: the client is not asked. Client: whether the server asks is its own affair."""
+
+    OPTIONAL = "optional"
+    """Server only: the client is asked; an absent or invalid certificate is tolerated."""
+
+    REQUIRED = "required"
+    """Server only: the client must show a valid certificate."""
+
+    ENFORCED = "enforced"
+    """Client only: the handshake fails unless the server asks for the client's certificate."""
+
+
+_BY_DIRECTION: Final = {
+    Role.CLIENT: {Verify.NONE, Verify.ENFORCED},
+    Role.SERVER: {Verify.NONE, Verify.OPTIONAL, Verify.REQUIRED},
+}
+
+CHANGEABLE: Final = frozenset(
+    {"cipher_suites", "verify", "user_certificate_id", "root_ca_ids", "depth", "dn_user", "dn_issuer", "parm"}
+)
+"""What the exit may change in StartHandshake; everything else is read-only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """One side's demands; use :meth:`client` or :meth:`server` to make one.
+
+    ``cipher_suites`` are suite numbers, favourite first. ``depth`` counts as in the manual: 0 admits only self-signed
+    certificates, 1 also those signed by a known root, n up to n-1 intermediates. ``dn_user`` and ``dn_issuer`` are
+    alternatives, each a '/'-separated set of attributes (``CN=alice/O=Example``) that the name must contain.
+    Sizes of keys and groups are in bits. Raises :class:`LocalError` for values that make no sense.
+    """
+
+    direction: Role
+    id: str = "default"
+    cipher_suites: tuple[int, ...] = DEFAULT_SUITES
+    server_preference: bool = False
+    verify: Verify = Verify.NONE
+    user_certificate_id: str | None = None
+    root_ca_ids: tuple[str, ...] = ()
+    depth: int = 10
+    dn_user: tuple[str, ...] = ()
+    dn_issuer: tuple[str, ...] = ()
+    certificate_file_root: str | None = None
+    parm: str = field(default="")
+    trace: int = 0
+
+    server_name: str | None = None
+    """The host name a client sends and checks against the server's certificate; None sends and checks nothing."""
+
+    extended_master_secret: bool = True
+    """Offer and accept RFC 7627, which closes the triple handshake attack."""
+
+    encrypt_then_mac: bool = True
+    """Offer and accept RFC 7366, which closes the padding oracles."""
+
+    groups: tuple[int, ...] = (29, 23, 24, 25)
+    """Elliptic curves by their registered numbers, favourite first: x25519, secp256r1, secp384r1, secp521r1."""
+
+    minimum_rsa_bits: int = 1024
+    minimum_dh_bits: int = 1024
+    maximum_dh_bits: int = 8192
+    dh_group: str = "ffdhe2048"
+
+    @classmethod
+    def client(cls, **elements: Any) -> Profile:
+        """Return a client profile."""
+        return cls(direction=Role.CLIENT, **elements)
+
+    @classmethod
+    def server(cls, **elements: Any) -> Profile:
+        """Return a server profile; the client's certificate is required unless ``verify`` says otherwise."""
+        return cls(**{"direction": Role.SERVER, "verify": Verify.REQUIRED, **elements})
+
+    def __post_init__(self) -> None:
+        if not self.cipher_suites:
+            raise LocalError("a profile needs at least one cipher suite")
+        for value in self.cipher_suites:
+            if value not in SUITES:
+                raise LocalError(f"cipher suite {value:#06x} is not one tlsexit has")
+        if self.verify not in _BY_DIRECTION[self.direction]:
+            raise LocalError(f"verify={self.verify.value} makes no sense for a {self.direction.value}")
+        if not 0 <= self.depth <= 10:
+            raise LocalError(f"depth is 0 to 10, not {self.depth}")
+        if len(self.id) > 32:
+            raise LocalError("a profile id has at most 32 characters")
+        if len(self.parm) > 64:
+            raise LocalError("parm has at most 64 characters")
+
+    def changed(self, changes: Mapping[str, Any]) -> Profile:
+        """Return the profile with an exit's StartHandshake changes; :class:`LocalError` for a read-only element."""
+        for name in changes:
+            if name not in CHANGEABLE:
+                known = name in {item.name for item in fields(self)}
+                raise LocalError(f"{name} is {'read-only' if known else 'not an element of a profile'}")
+        return replace(self, **changes)

@@ -1,0 +1,107 @@
+"""A task: what StartTask opens, its sessions, and EndTask (the manual's "SSL task")."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, Final
+
+from tlsexit.alerts import AlertDescription, ExitFailed, LocalError
+from tlsexit.config import Config
+from tlsexit.connection import Connection
+from tlsexit.exits.answers import Answer, Handled, NotHandled
+from tlsexit.exits.calls import EndTaskCall, StartTaskCall, StartTaskResult
+from tlsexit.exits.context import TaskContext
+from tlsexit.profile import Profile
+from tlsexit.session import Session
+
+_references: Final = count(1)
+
+
+class Task:
+    """A group of sessions that share an exit, its public area and its on/off switch.
+
+    Like a connection, a task only holds questions: :attr:`pending_exit` is StartTask at first and EndTask after
+    :meth:`end`. ``configuration`` is shown to the exit in StartTask.
+    """
+
+    def __init__(self, config: Config, **configuration: Any) -> None:
+        self._config = config
+        self._context = TaskContext(next(_references), configuration)
+        self._pending: StartTaskCall | EndTaskCall | None = StartTaskCall(self._context)
+        self._started = False
+        self._ended = False
+
+    @property
+    def context(self) -> TaskContext:
+        """The references and areas shown to the exit."""
+        return self._context
+
+    @property
+    def pending_exit(self) -> StartTaskCall | EndTaskCall | None:
+        """The question to answer next."""
+        return self._pending
+
+    @property
+    def exit_enabled(self) -> bool:
+        """Whether the exit is asked at all: what it returned from StartTask."""
+        return self._context.exit_enabled
+
+    def answer(self, answer: Answer) -> None:
+        """Answer :attr:`pending_exit`.
+
+        StartTask: handled switches the exit on, not handled switches it off for this task's whole life; a failure
+        raises :class:`ExitFailed` and the task cannot be used. EndTask: the answer changes nothing.
+        """
+        call = self._pending
+        if call is None:
+            raise LocalError("no exit is pending")
+        self._pending = None
+        if isinstance(call, EndTaskCall):
+            return
+        phase = call.phase.value
+        if isinstance(answer, NotHandled):
+            self._context.exit_enabled = False
+        elif isinstance(answer, Handled):
+            try:
+                self._apply(call.validate(answer.value))
+            except LocalError as error:
+                self._ended = True
+                raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, str(error)) from error
+        else:
+            self._ended = True
+            cause = answer.cause
+            raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, "the task cannot start") from cause
+        self._started = True
+
+    def connection(
+        self,
+        profile: Profile,
+        *,
+        session: Session | None = None,
+        remote_address: tuple[str, int] | None = None,
+        local_address: tuple[str, int] | None = None,
+    ) -> Connection:
+        """Return a new connection of this task; :class:`LocalError` before StartTask is answered or after the end."""
+        if not self._started or self._ended:
+            raise LocalError("the task has ended" if self._ended else "StartTask has not been answered")
+        return Connection(
+            profile,
+            self._config,
+            self._context,
+            session=session,
+            remote_address=remote_address,
+            local_address=local_address,
+        )
+
+    def end(self) -> None:
+        """End the task: EndTask becomes pending, once."""
+        if self._started and not self._ended:
+            self._pending = EndTaskCall(self._context)
+        self._ended = True
+
+    def _apply(self, result: StartTaskResult) -> None:
+        context = self._context
+        context.exit_reference = result.reference
+        context.private_area_size = result.private_area_size
+        password = result.password
+        context.password = password.encode() if isinstance(password, str) else password
