@@ -1,0 +1,171 @@
+"""tlsexit at the other end: a client that asks a peer's server, and a server in a thread that a peer's client calls."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+
+from tests.interop.peers.base import REQUEST
+from tests.interop.process import HOST
+from tests.interop.workshop import Pki
+from tlsexit import (
+    BuiltinPki,
+    Profile,
+    Session,
+    TlsError,
+    TlsSocket,
+    TruncatedError,
+    Verify,
+    connect,
+    system_config,
+    wrap_socket,
+)
+from tlsexit.config import Config
+from tlsexit.exits.context import Authentication
+from tlsexit.policy import Identity, load_authorities, load_identity
+
+TIMEOUT = 20.0
+"""Seconds for the handshake and for each operation after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What tlsexit saw of one connection; ``received`` is the peer's whole answer or request."""
+
+    suite: int
+    resumed: bool
+    received: bytes
+    authentication: Authentication | None
+    extended_master_secret: bool
+    session: Session | None
+    closed: bool
+    """Whether the peer ended with close_notify rather than by hanging up."""
+
+
+def engine_client(
+    host: str,
+    port: int,
+    suites: Sequence[int],
+    pki: Pki,
+    *,
+    client_cert: str | None = None,
+    session: Session | None = None,
+) -> Result:
+    """Connect to a peer's server as the name localhost, send REQUEST, and read the answer to its end.
+
+    ``suites`` are offered in this order; ``client_cert`` names a certificate of the test PKI; ``session`` is offered
+    for resumption. Raises TlsError when the handshake fails and OSError when the network does.
+    """
+    profile = Profile.client(cipher_suites=tuple(suites), server_name="localhost", root_ca_ids=("test",), **SMALL_KEYS)
+    builtin = _builtin(pki, [] if client_cert is None else [client_cert])
+    with connect((host, port), profile, pki=builtin, session=session, timeout=TIMEOUT) as tls:
+        tls.sendall(REQUEST.encode())
+        received, closed = _read_to_end(tls)
+        return _result(tls, received, closed=closed)
+
+
+class EngineServer:
+    """A tlsexit server in a thread; each connection leaves a Result, or the error that ended it."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.host = HOST
+        self.port: int = listener.getsockname()[1]
+        self.outcomes: list[Result | Exception] = []
+
+    @property
+    def results(self) -> list[Result]:
+        """The Results, if every connection left one; else the first error is raised."""
+        for outcome in self.outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+        return [outcome for outcome in self.outcomes if isinstance(outcome, Result)]
+
+
+@contextmanager
+def engine_server(
+    suites: Sequence[int], pki: Pki, *, certificate: str, client_auth: bool = False, size: int = 100
+) -> Iterator[EngineServer]:
+    """Run a tlsexit server that shows ``certificate`` and answers every request with a body of ``size`` bytes.
+
+    All its connections share one session store. The thread has ended when the context is left.
+    """
+    verify = Verify.REQUIRED if client_auth else Verify.NONE
+    profile = Profile.server(cipher_suites=tuple(suites), verify=verify, root_ca_ids=("test",), **SMALL_KEYS)
+    builtin, config = _builtin(pki, [certificate]), system_config()
+    with socket.create_server((HOST, 0)) as listener:
+        server, stopped = EngineServer(listener), [False]
+        listener.settimeout(0.05)
+
+        def serve() -> None:
+            while not stopped[0]:
+                try:
+                    sock, _ = listener.accept()
+                except TimeoutError:
+                    continue
+                try:
+                    server.outcomes.append(_answer(sock, profile, builtin, config, size))
+                except (TlsError, OSError) as error:
+                    server.outcomes.append(error)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            stopped[0] = True
+            thread.join(2 * TIMEOUT)
+
+
+SMALL_KEYS = {"minimum_rsa_bits": 512, "minimum_dh_bits": 512}
+"""The oldest peers' export suites come with 512-bit keys, and their defaults with 1024-bit groups."""
+
+
+def _builtin(pki: Pki, identities: Iterable[str]) -> BuiltinPki:
+    """A built-in PKI that trusts the test CAs."""
+    return BuiltinPki([_identity(pki, name) for name in identities], authorities={"test": load_authorities(pki.ca)})
+
+
+def _identity(pki: Pki, name: str) -> Identity:
+    return load_identity(name, pki.certificate(name), pki.key(name))
+
+
+def _answer(sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: Config, size: int) -> Result:
+    """Serve one connection: read the request's head, answer, close. A peer may close without having asked."""
+    sock.settimeout(TIMEOUT)
+    with wrap_socket(sock, profile, pki=builtin, config=config) as tls:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            if not (data := tls.recv()):
+                return _result(tls, request, closed=True)
+            request += data
+        body = (b"tlsexit " * (size // 8 + 1))[: size - 1] + b"\n"
+        tls.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        return _result(tls, request, closed=False)
+
+
+def _read_to_end(tls: TlsSocket) -> tuple[bytes, bool]:
+    """Everything the peer sends, and whether it said close_notify before hanging up."""
+    received = b""
+    try:
+        while data := tls.recv():
+            received += data
+    except TruncatedError:
+        return received, False
+    return received, True
+
+
+def _result(tls: TlsSocket, received: bytes, *, closed: bool) -> Result:
+    context = tls.context
+    assert context.cipher_suite is not None
+    return Result(
+        context.cipher_suite,
+        context.resumed,
+        received,
+        context.authentication,
+        context.extended_master_secret,
+        tls.session,
+        closed,
+    )

@@ -1,0 +1,15 @@
+"""The peers, in the order of the tables."""
+
+from __future__ import annotations
+
+from tests.interop.peers.base import Peer
+from tests.interop.peers.gnutls import GnuTls
+from tests.interop.peers.jsse import Jsse
+from tests.interop.peers.mbedtls import MbedTls
+from tests.interop.peers.node import Node4
+from tests.interop.peers.nss import Nss
+from tests.interop.peers.openssl import OpenSsl
+from tests.interop.peers.tlslite_ng import TlsLite
+
+PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (OpenSsl, GnuTls, Nss, MbedTls, Jsse, Node4, TlsLite)}
+"""Every peer by its name in test ids."""
