@@ -50,6 +50,9 @@ class Config:
     max_renegotiation_requests: int = 5
     """Refused renegotiations answered before the connection is closed: each costs an alert."""
 
+    max_renegotiations: int = 8
+    """Renegotiations per connection where the profile allows them: each costs a handshake, mostly the server's."""
+
     max_fragment: int = MAX_PLAINTEXT
     """Largest plaintext fragment written."""
 

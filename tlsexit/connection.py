@@ -41,7 +41,16 @@ from tlsexit.exits.context import SessionContext, TaskContext
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.codec import HandshakeReader
 from tlsexit.handshake.hello import ClientHello, HelloRequest
-from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Input, Received, Refused, Start
+from tlsexit.handshake.inputs import (
+    Answered,
+    ChangeCipherSpecReceived,
+    Input,
+    Received,
+    Refused,
+    Renegotiate,
+    RenegotiationRefused,
+    Start,
+)
 from tlsexit.handshake.machine import step
 from tlsexit.profile import Profile
 from tlsexit.records.grammar import ALERT, CHANGE_CIPHER_SPEC, Alert, ChangeCipherSpec
@@ -52,6 +61,9 @@ from tlsexit.wire import build, parse
 
 _NO_OUTCOME: Final = (HandshakeAlertCall, EndSessionCall)
 """Calls that only inform: whatever their answer, nothing changes."""
+
+_CAN_BE_REFUSED: Final = (states.Established, states.AwaitServerHello)
+"""Where a no_renegotiation has a meaning; elsewhere it is one warning among others."""
 
 _CLOSE_NOTIFY: Final = bytes([AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY])
 
@@ -90,7 +102,7 @@ class Connection:
             local_address=local_address,
             private_area=bytearray(task.private_area_size),
         )
-        self._state: states.State = states.Idle(context, None, session)
+        self._state: states.State = states.Idle(context, session)
         self._pending: ExitCall | None = None
         self._events: deque[Event] = deque()
         self._error: TlsError | None = None
@@ -104,6 +116,8 @@ class Connection:
         self._eof = False
         self._awaits_close_notify = False
         self._peer_closed = False
+        self._held: list[bytes] = []
+        self._held_size = 0
 
     # -------------------------------------------------------------------------------------------- what it shows
 
@@ -129,8 +143,8 @@ class Connection:
 
     @property
     def established(self) -> bool:
-        """Whether application data may be sent now."""
-        return self._can_write and not self.closed
+        """Whether the first handshake is complete and the connection lives: data may be sent."""
+        return self._established and not self.closed
 
     @property
     def closed(self) -> bool:
@@ -214,10 +228,27 @@ class Connection:
         """Protect application data; :class:`LocalError` before the handshake is complete and after the end (§7.4.9)."""
         if not self.established:
             raise LocalError("the connection is closed" if self.closed else "the handshake is not complete")
-        if data:
-            self._records.send(ContentType.APPLICATION_DATA, data)
-            if self._config.observer is not None:
-                self._observe(True, ContentType.APPLICATION_DATA, None, bytes(data))
+        if not data:
+            return
+        if not self._can_write:
+            # between our ChangeCipherSpec and the end of a renegotiation nothing may be sent (§7.4.9)
+            self._held_size += len(data)
+            if self._held_size > self._config.max_buffered_input:
+                raise LocalError("a renegotiation is not complete; wait before sending more")
+            self._held.append(bytes(data))
+            return
+        self._records.send(ContentType.APPLICATION_DATA, data)
+        if self._config.observer is not None:
+            self._observe(True, ContentType.APPLICATION_DATA, None, bytes(data))
+
+    def renegotiate(self) -> None:
+        """Start a new handshake on the established connection; a server asks the client to (§7.4.1.1).
+
+        Raises :class:`LocalError` unless the profile allows it and the peer supports RFC 5746.
+        """
+        if not isinstance(self._state, states.Established):
+            raise LocalError("only an established connection can be renegotiated")
+        self._feed(Renegotiate())
 
     def close(self) -> None:
         """Send close_notify and end the session; during a handshake, user_canceled before it (§7.2.2)."""
@@ -259,6 +290,8 @@ class Connection:
             self._state = result.state
             for action in result.actions:
                 _PERFORM[type(action)](self, action)
+            if result.replay is not None:
+                self._feed(result.replay)
         except (PeerError, ExitFailed) as error:
             self._fail(error, error.description)
 
@@ -291,9 +324,9 @@ class Connection:
     def _on_message(self, raw: bytes, message: Any) -> None:
         if self._config.observer is not None:
             self._observe(False, ContentType.HANDSHAKE, message, raw)
-        if self._established or isinstance(message, HelloRequest):
-            # a refused ClientHello, or a HelloRequest, changes no state: a flood of them must still end
-            self._unanswered += isinstance(message, (HelloRequest, ClientHello))
+        if isinstance(message, HelloRequest) or (self._established and isinstance(message, ClientHello)):
+            # refused or ignored, these change no state: a flood of them must still end
+            self._unanswered += 1
             if self._unanswered > self._config.max_renegotiation_requests:
                 raise UnexpectedMessage("too many requests for renegotiation")
         self._feed(Received(message, raw))
@@ -336,6 +369,8 @@ class Connection:
             if self._warnings > self._config.max_warning_alerts:
                 raise UnexpectedMessage("too many warning alerts")
             self._events.append(WarningReceived(alert.description))
+            if alert.description == AlertDescription.NO_RENEGOTIATION and isinstance(self._state, _CAN_BE_REFUSED):
+                self._feed(RenegotiationRefused())
 
     def _look_for_close_notify(self) -> None:
         """After our close_notify everything is discarded until the peer's (§7.2.1)."""
@@ -369,7 +404,8 @@ class Connection:
     def _end(self, error: TlsError | None, level: AlertLevel, description: int, *, remote: bool) -> None:
         """Close: no more input, no more output, and one last question, HandshakeAlert or EndSession (never both)."""
         context = self._state.context
-        asked_done = self._established or isinstance(self._state, states.AskHandshakeDone)
+        # a renegotiation that fails is a handshake that fails, on an established session all the same
+        asked_done = isinstance(self._state, (states.Established, states.AskHandshakeDone))
         self._state = states.Closed(context)
         self._error = error
         self._can_read = self._can_write = False
@@ -448,7 +484,11 @@ class Connection:
     def _perform_emit(self, action: actions.Emit) -> None:
         if isinstance(action.event, HandshakeCompleted):
             self._established = self._can_read = self._can_write = True
-            self._unanswered = 0
+            self._events.append(action.event)
+            held, self._held, self._held_size = self._held, [], 0
+            for data in held:
+                self.send(data)
+            return
         self._events.append(action.event)
 
 

@@ -75,6 +75,30 @@ class Profile:
     groups: tuple[int, ...] = (29, 23, 24, 25)
     """Elliptic curves by their registered numbers, favourite first: x25519, secp256r1, secp384r1, secp521r1."""
 
+    renegotiation: bool = False
+    """Accept and start renegotiations, always under RFC 5746; otherwise they are refused with no_renegotiation."""
+
+    extensions: bool = True
+    """Client: send extensions. False is for servers that choke on them: RFC 5746 is then signalled by its SCSV."""
+
+    fallback_scsv: bool = False
+    """Client: mark the hello as a retry after a failure with a higher version (RFC 7507)."""
+
+    v2_client_hello: bool = False
+    """Client: open in the SSL 2.0 format (appendix E), for research on servers. Server: such a hello is accepted anyway
+    unless ``accept_v2_client_hello`` is False."""
+
+    accept_v2_client_hello: bool = True
+
+    max_fragment_length: int | None = None
+    """Client: ask for records of at most 512, 1024, 2048 or 4096 bytes of plaintext (RFC 6066 §4)."""
+
+    alpn: tuple[str, ...] = ()
+    """Application protocols, favourite first (RFC 7301). A server without any ignores what the client offers."""
+
+    session_tickets: bool = False
+    """Client: ask for and use tickets (RFC 5077). A server hands them out if the configuration has ticket keys."""
+
     minimum_rsa_bits: int = 1024
     minimum_dh_bits: int = 1024
     maximum_dh_bits: int = 8192
@@ -100,6 +124,10 @@ class Profile:
             raise LocalError(f"verify={self.verify.value} makes no sense for a {self.direction.value}")
         if not 0 <= self.depth <= 10:
             raise LocalError(f"depth is 0 to 10, not {self.depth}")
+        if self.max_fragment_length not in (None, 512, 1024, 2048, 4096):
+            raise LocalError(f"max_fragment_length is 512, 1024, 2048 or 4096, not {self.max_fragment_length}")
+        if any(not 1 <= len(name.encode()) <= 255 for name in self.alpn):
+            raise LocalError("an ALPN protocol name has 1 to 255 bytes")
         if len(self.id) > 32:
             raise LocalError("a profile id has at most 32 characters")
         if len(self.parm) > 64:

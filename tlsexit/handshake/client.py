@@ -47,13 +47,14 @@ from tlsexit.profile import Verify
 
 
 def on_start(state: states.Idle, start: Start, config: Config) -> Step:
-    asked = states.AskClientStartHandshake(state.context, state.previous, state.session)
+    asked = states.AskClientStartHandshake(state.context, None, state.session)
     return Step(asked, (actions.Ask(StartHandshakeCall(state.context)),))
 
 
 def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered, config: Config) -> Step:
     reference, profile = answer.value
     context = replace(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
+    previous = None if state.established is None else state.established.finished
     session = state.session if resume.can_offer(state.session, profile) else None
     hello = ClientHello(
         ProtocolVersion.TLS_1_0,
@@ -61,16 +62,17 @@ def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered
         session.session_id if session else b"",
         profile.cipher_suites,
         (NULL_COMPRESSION,),
-        negotiation.client_extensions(profile, state.previous),
+        negotiation.client_extensions(profile, previous),
     )
     flight = Flight(Transcript())
     flight.send(hello)
-    return flight.then(states.AwaitServerHello(context, hello, session, state.previous, flight.transcript))
+    return flight.then(states.AwaitServerHello(context, hello, session, state.established, flight.transcript))
 
 
 def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHello], config: Config) -> Step:
     hello = received.message
-    negotiated = negotiation.accept_server_hello(hello, state.hello, state.context.profile, state.previous)
+    previous = None if state.established is None else state.established.finished
+    negotiated = negotiation.accept_server_hello(hello, state.hello, state.context.profile, previous)
     transcript = state.transcript.add(received.raw)
     context = replace(
         state.context,
@@ -192,7 +194,9 @@ def on_change_cipher_spec(
 
 def on_finished(state: states.AwaitServerFinished, received: Received[Finished], config: Config) -> Step:
     check_finished(received.message, state.master_secret, Role.SERVER, state.transcript)
-    finished = negotiation.FinishedPair(state.client_verify_data, received.message.verify_data)
+    finished = negotiation.FinishedPair(
+        state.client_verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac
+    )
     return finish_handshake(state.context, state.negotiation, state.master_secret, finished, config)
 
 

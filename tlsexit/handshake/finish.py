@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from tlsexit.alerts import AlertDescription
+from dataclasses import replace
+
+from tlsexit.alerts import AlertDescription, LocalError
 from tlsexit.config import Config
 from tlsexit.events import HandshakeCompleted
+from tlsexit.exits.calls import StartHandshakeCall
+from tlsexit.exits.context import SessionContext
 from tlsexit.handshake import actions, states
+from tlsexit.handshake.codec import encode
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest
-from tlsexit.handshake.inputs import Answered, Received
+from tlsexit.handshake.inputs import Answered, Received, Renegotiate, RenegotiationRefused
 
 
 def on_handshake_done(state: states.AskHandshakeDone, answer: Answered, config: Config) -> Step:
@@ -19,13 +24,88 @@ def on_handshake_done(state: states.AskHandshakeDone, answer: Answered, config: 
     )
 
 
-def on_renegotiation_refused(
-    state: states.Established, received: Received[HelloRequest] | Received[ClientHello], config: Config
-) -> Step:
-    # §7.2.2: no_renegotiation is always a warning; the connection goes on
-    return Step(state, (actions.SendWarning(AlertDescription.NO_RENEGOTIATION),))
+def on_hello_request(state: states.Established, received: Received[HelloRequest], config: Config) -> Step:
+    if not _may_renegotiate(state, config):
+        return _refuse(state)
+    return _ask_client(state)
+
+
+def on_client_hello_again(state: states.Established, received: Received[ClientHello], config: Config) -> Step:
+    if not _may_renegotiate(state, config):
+        return _refuse(state)
+    context = _next_context(state)
+    asked = states.AskServerStartHandshake(context, state.finished, received)
+    return Step(asked, (actions.Ask(StartHandshakeCall(context)),))
+
+
+def on_client_renegotiate(state: states.Established, given: Renegotiate, config: Config) -> Step:
+    _check_local(state, config)
+    return _ask_client(state)
+
+
+def on_server_renegotiate(state: states.Established, given: Renegotiate, config: Config) -> Step:
+    _check_local(state, config)
+    if state.requested:
+        # §7.4.1.1: not repeated "until the subsequent handshake negotiation is complete"
+        raise LocalError("HelloRequest has been sent and not been answered yet")
+    message = HelloRequest()
+    return Step(replace(state, requested=True), (actions.Send(message, encode(message)),))
+
+
+def on_request_refused(state: states.Established, given: RenegotiationRefused, config: Config) -> Step:
+    return Step(replace(state, requested=False))
+
+
+def on_hello_refused(state: states.AwaitServerHello, given: RenegotiationRefused, config: Config) -> Step:
+    """The server would rather not: the connection goes on as it was (§7.2.2)."""
+    return Step(state if state.established is None else state.established)
 
 
 def on_hello_request_ignored(state: states.State, received: Received[HelloRequest], config: Config) -> Step:
     # neither hashed nor answered (§7.4.1.1)
     return Step(state)
+
+
+def _ask_client(state: states.Established) -> Step:
+    context = _next_context(state)
+    asked = states.AskClientStartHandshake(context, state, None)
+    return Step(asked, (actions.Ask(StartHandshakeCall(context)),))
+
+
+def _may_renegotiate(state: states.Established, config: Config) -> bool:
+    """Only where the profile allows it, RFC 5746 protects it, and not without end."""
+    context = state.context
+    return (
+        context.profile.renegotiation
+        and context.secure_renegotiation
+        and context.handshake_count <= config.max_renegotiations
+    )
+
+
+def _check_local(state: states.Established, config: Config) -> None:
+    if not state.context.profile.renegotiation:
+        raise LocalError("the profile does not allow renegotiation")
+    if not state.context.secure_renegotiation:
+        raise LocalError("the peer does not support secure renegotiation (RFC 5746)")
+    if not _may_renegotiate(state, config):
+        raise LocalError(f"the connection has been renegotiated {config.max_renegotiations} times already")
+
+
+def _refuse(state: states.Established) -> Step:
+    # §7.2.2: no_renegotiation is always a warning; the connection goes on
+    return Step(state, (actions.SendWarning(AlertDescription.NO_RENEGOTIATION),))
+
+
+def _next_context(state: states.Established) -> SessionContext:
+    """The same context, one handshake on. Nothing that the last handshake proved may pass for proved by this one."""
+    return replace(
+        state.context,
+        handshake_count=state.context.handshake_count + 1,
+        resumed=False,
+        peer_ca_list=None,
+        peer_chain=(),
+        peer_trusted=False,
+        own_chain=(),
+        authentication=None,
+        session_id=b"",
+    )

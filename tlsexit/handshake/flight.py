@@ -8,16 +8,18 @@ from typing import Any
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.handshake.actions import Action, InstallWrite, Send, SendChangeCipherSpec
 from tlsexit.handshake.codec import encode
+from tlsexit.handshake.inputs import Input
 from tlsexit.handshake.states import State
 from tlsexit.handshake.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next state, and what to do, in order."""
+    """The next state, and what to do, in order; then ``replay``, an input that had to wait for this step."""
 
     state: State
     actions: tuple[Action, ...] = ()
+    replay: Input | None = None
 
 
 class Flight:

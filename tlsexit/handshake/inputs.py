@@ -17,6 +17,16 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Renegotiate:
+    """The local side wants a new handshake on the established connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenegotiationRefused:
+    """The peer sent no_renegotiation, the warning that answers HelloRequest and ClientHello (§7.2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Received(Generic[M]):
     """A handshake message arrived; ``raw`` is exactly what came, with its header, for the transcript."""
 
@@ -45,4 +55,4 @@ class Refused:
     error: ExitFailed
 
 
-Input = Start | Received[Any] | ChangeCipherSpecReceived | Answered | Refused
+Input = Start | Renegotiate | RenegotiationRefused | Received[Any] | ChangeCipherSpecReceived | Answered | Refused

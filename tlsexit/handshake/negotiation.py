@@ -25,10 +25,12 @@ _ELLIPTIC: Final = frozenset({Premaster.ECDH, Premaster.ECDHE_PSK})
 
 @dataclass(frozen=True, slots=True)
 class FinishedPair:
-    """Both verify_data of a completed handshake: what RFC 5746 binds the next one to, and ``tls-unique`` is."""
+    """Both verify_data of a completed handshake, which RFC 5746 binds the next one to, and its order of MAC and cipher,
+    which the next one may not weaken (RFC 7366 §3.1)."""
 
     client: bytes
     server: bytes
+    encrypt_then_mac: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,7 @@ def accept_server_hello(
             encrypt_then_mac = False
         else:
             raise IllegalParameter("the server agrees to encrypt_then_mac for a stream cipher")
+    _check_not_weakened(previous, suite, encrypt_then_mac)
     return Negotiation(
         suite=suite,
         client_version=offered.client_version,
@@ -192,6 +195,7 @@ def settle(
 ) -> tuple[Negotiation, tuple[Extension, ...] | None]:
     """Return what the server's hello settles, and its extensions (None: a hello without extensions)."""
     encrypt_then_mac = offer.encrypt_then_mac and profile.encrypt_then_mac and suite.cipher.is_block
+    _check_not_weakened(offer.previous, suite, encrypt_then_mac)
     extended = offer.extended_master_secret and profile.extended_master_secret
     answered = []
     if offer.secure_renegotiation:
@@ -259,6 +263,12 @@ def _client_is_secure(hello: ClientHello, previous: FinishedPair | None) -> bool
     if not compare_digest(offered, expected):
         raise HandshakeFailure("renegotiation_info does not match the previous handshake")
     return True
+
+
+def _check_not_weakened(previous: FinishedPair | None, suite: CipherSuite, encrypt_then_mac: bool) -> None:
+    if previous is not None and previous.encrypt_then_mac and suite.cipher.is_block and not encrypt_then_mac:
+        # RFC 7366 §3.1: a renegotiation may not go back to MAC-then-encrypt
+        raise HandshakeFailure("the renegotiation drops encrypt_then_mac")
 
 
 def _host_name(names: tuple[ext.ServerName, ...] | None) -> str | None:

@@ -112,7 +112,7 @@ def on_client_change_cipher_spec(
 
 def on_client_finished(state: states.AwaitResumedClientFinished, received: Received[Finished], config: Config) -> Step:
     check_finished(received.message, state.session.master_secret, Role.CLIENT, state.transcript)
-    finished = FinishedPair(received.message.verify_data, state.server_verify_data)
+    finished = FinishedPair(received.message.verify_data, state.server_verify_data, state.negotiation.encrypt_then_mac)
     return _done(state.context, finished, state.session)
 
 
@@ -145,7 +145,8 @@ def on_server_finished(state: states.AwaitResumedServerFinished, received: Recei
     check_finished(received.message, secret, Role.SERVER, state.transcript)
     flight = Flight(state.transcript.add(received.raw))
     verify_data = send_finished(flight, state.write_keys, secret, Role.CLIENT)
-    done = _done(state.context, FinishedPair(verify_data, received.message.verify_data), state.session)
+    finished = FinishedPair(verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac)
+    done = _done(state.context, finished, state.session)
     return flight.then(done.state, *done.actions)
 
 

@@ -62,14 +62,14 @@ _CERTIFICATE_TYPE = {
 
 
 def on_start(state: states.Idle, start: Start, config: Config) -> Step:
-    asked = states.AskServerStartHandshake(state.context, state.previous)
+    asked = states.AskServerStartHandshake(state.context, None)
     return Step(asked, (actions.Ask(StartHandshakeCall(state.context)),))
 
 
 def on_handshake_started(state: states.AskServerStartHandshake, answer: Answered, config: Config) -> Step:
     reference, profile = answer.value
     context = replace(state.context, exit_reference=reference, profile=profile)
-    return Step(states.AwaitClientHello(context, state.previous))
+    return Step(states.AwaitClientHello(context, state.previous), replay=state.hello)
 
 
 def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHello], config: Config) -> Step:
@@ -215,7 +215,7 @@ def on_finished(state: states.AwaitClientFinished, received: Received[Finished],
     check_finished(received.message, state.master_secret, Role.CLIENT, state.transcript)
     flight = Flight(state.transcript.add(received.raw))
     verify_data = send_finished(flight, state.write_keys, state.master_secret, Role.SERVER)
-    finished = negotiation.FinishedPair(received.message.verify_data, verify_data)
+    finished = negotiation.FinishedPair(received.message.verify_data, verify_data, state.negotiation.encrypt_then_mac)
     done = finish_handshake(state.context, state.negotiation, state.master_secret, finished, config)
     return flight.then(done.state, *done.actions)
 

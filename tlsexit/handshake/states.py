@@ -31,6 +31,7 @@ from tlsexit.exits.context import SessionContext
 from tlsexit.handshake.agreement import Ephemeral, ServerParams
 from tlsexit.handshake.certificate import CertificateRequest
 from tlsexit.handshake.hello import ClientHello
+from tlsexit.handshake.inputs import Received
 from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.session import Session
@@ -45,9 +46,8 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Idle(State):
-    """Nothing has happened. ``previous`` and ``session`` say what a first message may refer to."""
+    """Nothing has happened. ``session`` is what a client would like to resume."""
 
-    previous: FinishedPair | None = None
     session: Session | None = None
 
 
@@ -56,9 +56,9 @@ class Idle(State):
 
 @dataclass(frozen=True, slots=True)
 class AskClientStartHandshake(State):
-    """StartHandshake is being asked, before any byte."""
+    """StartHandshake is being asked, before any byte; ``established`` is what a renegotiation would replace."""
 
-    previous: FinishedPair | None
+    established: Established | None
     session: Session | None
 
 
@@ -68,7 +68,7 @@ class AwaitServerHello(State):
 
     hello: ClientHello
     session: Session | None
-    previous: FinishedPair | None
+    established: Established | None
     transcript: Transcript
 
 
@@ -165,9 +165,10 @@ class AwaitServerFinished(State):
 
 @dataclass(frozen=True, slots=True)
 class AskServerStartHandshake(State):
-    """StartHandshake is being asked, before any byte is read."""
+    """StartHandshake is being asked: before any byte is read or, in a renegotiation, with its ClientHello at hand."""
 
     previous: FinishedPair | None
+    hello: Received[ClientHello] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,9 +330,10 @@ class AskHandshakeDone(State):
 
 @dataclass(frozen=True, slots=True)
 class Established(State):
-    """Application data may flow."""
+    """Application data may flow. ``requested``: a HelloRequest of ours is unanswered (§7.4.1.1)."""
 
     finished: FinishedPair
+    requested: bool = False
 
 
 @dataclass(frozen=True, slots=True)

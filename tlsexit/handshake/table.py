@@ -17,7 +17,14 @@ from tlsexit.handshake.certificate import Certificate, CertificateRequest, Certi
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest, ServerHello, ServerHelloDone
-from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Refused, Start
+from tlsexit.handshake.inputs import (
+    Answered,
+    ChangeCipherSpecReceived,
+    Refused,
+    Renegotiate,
+    RenegotiationRefused,
+    Start,
+)
 from tlsexit.handshake.keyexchange import ClientKeyExchange, ServerKeyExchange
 
 Handler = Callable[[Any, Any, Config], Step]
@@ -43,7 +50,11 @@ CLIENT: Final[Table] = {
     (s.AwaitResumedServerFinished, Finished): resume.on_server_finished,
     # both
     (s.AskHandshakeDone, Answered): finish.on_handshake_done,
-    (s.Established, HelloRequest): finish.on_renegotiation_refused,
+    # renegotiation
+    (s.Established, HelloRequest): finish.on_hello_request,
+    (s.Established, Renegotiate): finish.on_client_renegotiate,
+    (s.Established, RenegotiationRefused): finish.on_request_refused,
+    (s.AwaitServerHello, RenegotiationRefused): finish.on_hello_refused,
 }
 
 SERVER: Final[Table] = {
@@ -67,7 +78,10 @@ SERVER: Final[Table] = {
     (s.AwaitResumedClientFinished, Finished): resume.on_client_finished,
     # both
     (s.AskHandshakeDone, Answered): finish.on_handshake_done,
-    (s.Established, ClientHello): finish.on_renegotiation_refused,
+    # renegotiation
+    (s.Established, ClientHello): finish.on_client_hello_again,
+    (s.Established, Renegotiate): finish.on_server_renegotiate,
+    (s.Established, RenegotiationRefused): finish.on_request_refused,
 }
 
 _NEGOTIATING_CLIENT = {state for state, _ in CLIENT} - {s.Idle, s.Established}
