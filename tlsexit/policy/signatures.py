@@ -28,6 +28,17 @@ KNOWN_HASHES: Final = frozenset({"md5", "sha1", "sha224", "sha256", "sha384", "s
 """Hashes that a policy may name."""
 
 
+_RSA: Final = frozenset(
+    {
+        SignatureAlgorithmOID.RSA_WITH_MD5,
+        SignatureAlgorithmOID.RSA_WITH_SHA1,
+        x509.ObjectIdentifier("1.3.14.3.2.29"),  # sha1WithRSASignature of OIW, which old tools wrote
+        SignatureAlgorithmOID.RSA_WITH_SHA224,
+        SignatureAlgorithmOID.RSA_WITH_SHA256,
+        SignatureAlgorithmOID.RSA_WITH_SHA384,
+        SignatureAlgorithmOID.RSA_WITH_SHA512,
+    }
+)
 _ECDSA: Final = frozenset(
     {
         SignatureAlgorithmOID.ECDSA_WITH_SHA1,
@@ -42,8 +53,6 @@ _DSA: Final = frozenset(
         SignatureAlgorithmOID.DSA_WITH_SHA1,
         SignatureAlgorithmOID.DSA_WITH_SHA224,
         SignatureAlgorithmOID.DSA_WITH_SHA256,
-        SignatureAlgorithmOID.DSA_WITH_SHA384,
-        SignatureAlgorithmOID.DSA_WITH_SHA512,
     }
 )
 
@@ -132,10 +141,11 @@ def verify(signed: Signed, issuer: ParsedCertificate) -> None:
     """
     digest, key, document = _hash(signed), usable_key(issuer), signed.document
     try:
-        oid, parameters = document.signature_algorithm_oid, document.signature_algorithm_parameters
-        if isinstance(key, RSAPublicKey) and isinstance(parameters, PKCS1v15 | PSS):
-            padding = _PKCS1 if isinstance(parameters, PKCS1v15) else parameters
-            key.verify(document.signature, signed.signed_bytes, padding, digest)
+        oid = document.signature_algorithm_oid
+        if isinstance(key, RSAPublicKey) and oid in _RSA:
+            key.verify(document.signature, signed.signed_bytes, _PKCS1, digest)
+        elif isinstance(key, RSAPublicKey) and isinstance(document.signature_algorithm_parameters, PSS):
+            key.verify(document.signature, signed.signed_bytes, document.signature_algorithm_parameters, digest)
         elif isinstance(key, EllipticCurvePublicKey) and oid in _ECDSA:
             key.verify(document.signature, signed.signed_bytes, ECDSA(digest))
         elif isinstance(key, DSAPublicKey) and oid in _DSA:

@@ -124,6 +124,7 @@ class ThrowawayAuthority:
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False)
     above: tuple[x509.Certificate, ...] = ()
+    root: bool = False
 
     @property
     def pem(self) -> bytes:
@@ -204,8 +205,7 @@ class ThrowawayAuthority:
 
     def _chain(self) -> tuple[x509.Certificate, ...]:
         """The certificates above whatever this authority issues."""
-        root = self.certificate.issuer == self.certificate.subject
-        return self.above if root else (self.certificate, *self.above)
+        return () if self.root else (self.certificate, *self.above)
 
 
 def throwaway_authority(
@@ -230,7 +230,7 @@ def throwaway_authority(
         (not_before, not_after),
         hash_name,
     )
-    return ThrowawayAuthority(certificate, key)
+    return ThrowawayAuthority(certificate, key, root=True)
 
 
 def self_signed(common_name: str = "localhost", *, hosts: Sequence[str] = (), key: PrivateKey | None = None) -> Issued:

@@ -156,7 +156,8 @@ class _PathSearch:
             if issuer not in self._anchors and issuer not in path and self._signed(certificate, issuer, refusals):
                 signed = True
                 yield from self._extend((*path, issuer))
-        if refusals and not signed:  # otherwise the refusal came from another authority of the same name
+        # If someone did sign, the refusal came from an authority of the same name; a self-signed root has nobody else.
+        if refusals and not signed and not certificate.self_issued:
             self._spoilt(refusals[0])
 
     def _issuers_sent(self, certificate: ParsedCertificate) -> list[ParsedCertificate]:
