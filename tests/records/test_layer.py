@@ -1,0 +1,468 @@
+"""The record layer of one connection (RFC 2246 §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.records import AES_128, KINDS, NULL, RC4, TLS_1_0, TRIPLE_DES, Reference, make_keys, plain_record
+from tlsexit.alerts import (
+    BadRecordMac,
+    LocalError,
+    PeerError,
+    ProtocolVersionError,
+    RecordOverflow,
+    UnexpectedMessage,
+)
+from tlsexit.constants import ContentType
+from tlsexit.crypto.bulk import DirectionKeys
+from tlsexit.crypto.schedule import connection_keys
+from tlsexit.crypto.suites import CipherSuite
+from tlsexit.records.layer import RecordLayer
+from tlsexit.records.record import Record
+
+CCS, ALERT, HANDSHAKE, DATA = ContentType
+HEARTBEAT = 24
+
+
+def reader(keys: DirectionKeys | None = None) -> RecordLayer:
+    """Return a layer that reads under ``keys``."""
+    layer = RecordLayer()
+    layer.version = TLS_1_0
+    if keys is not None:
+        layer.change_read_keys(keys)
+    return layer
+
+
+def writer(keys: DirectionKeys | None = None, *, max_fragment: int = 2**14, split_cbc: bool = True) -> RecordLayer:
+    """Return a layer that writes under ``keys``."""
+    layer = RecordLayer(max_fragment=max_fragment, split_cbc=split_cbc)
+    if keys is not None:
+        layer.change_write_keys(keys)
+    return layer
+
+
+def drain(layer: RecordLayer) -> list[Record]:
+    """Return every record that is complete."""
+    records = []
+    while (record := layer.next_record()) is not None:
+        records.append(record)
+    return records
+
+
+def lengths(wire: bytes) -> list[int]:
+    """Return the fragment lengths that the headers in ``wire`` state."""
+    found = []
+    while wire:
+        found.append(int.from_bytes(wire[3:5], "big"))
+        wire = wire[5 + found[-1] :]
+    return found
+
+
+# the initial state
+
+
+def test_the_initial_state_is_plain() -> None:
+    """R2246-6.1-01, R2246-6.2.1-07, R2246-6.2.1-09."""
+    layer = RecordLayer()
+    assert not layer.read_protected
+    assert not layer.write_protected
+    layer.send(HANDSHAKE, b"hello")
+    assert layer.bytes_pending == 10
+    assert layer.data_to_send() == b"\x16\x03\x01\x00\x05hello"
+    assert layer.bytes_pending == 0
+
+
+def test_input_and_output_of_any_bytes_type() -> None:
+    layer = RecordLayer()
+    for data in (b"data", bytearray(b"data"), memoryview(b"data")):
+        layer.send(DATA, data)
+        layer.receive_data(type(data)(plain_record(DATA, b"data")))
+    assert layer.data_to_send() == plain_record(DATA, b"data") * 3
+    assert [record.fragment for record in drain(layer)] == [b"data"] * 3
+
+
+def test_later_changes_of_a_buffer_do_not_show() -> None:
+    layer = RecordLayer()
+    buffer = bytearray(plain_record(DATA, b"data"))
+    layer.receive_data(buffer)
+    buffer[:] = bytes(len(buffer))
+    assert drain(layer) == [Record(DATA, TLS_1_0, b"data")]
+
+
+def test_output_in_portions() -> None:
+    layer = RecordLayer()
+    layer.send(DATA, b"hello")
+    assert [layer.data_to_send(4), layer.data_to_send(0), layer.data_to_send(100)] == [
+        b"\x17\x03\x01\x00",
+        b"",
+        b"\x05hello",
+    ]
+    with pytest.raises(LocalError):
+        layer.data_to_send(-1)
+
+
+# key changes
+
+messages = st.lists(st.tuples(st.sampled_from([ALERT, HANDSHAKE, DATA, HEARTBEAT]), st.binary(min_size=1, max_size=60)))
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.sampled_from(KINDS), messages), max_size=4), st.lists(st.integers(1, 400), max_size=20))
+def test_keys_change_exactly_behind_change_cipher_spec(
+    phases: list[tuple[CipherSuite, list[tuple[int, bytes]]]], sizes: list[int]
+) -> None:
+    """However the stream is cut, each record is read under the state that was current when it was written.
+
+    R2246-7.1-04 (CCS itself under the old state), R2246-7.1-05, R2246-7.1-06, R2246-7.2-04, R2246-6.1-06 (numbers start
+    again), R2246-6.2.2-04, R2246-6.2.3.2-07 (the chain starts over), R2246-6.2.1-10, R2246-7.4.1-01.
+    """
+    write, read = RecordLayer(split_cbc=False), RecordLayer()
+    expected: list[Record] = []
+    keys = [make_keys(suite, seed=bytes([number])) for number, (suite, _) in enumerate(phases)]
+    for phase_keys, (_, phase_messages) in zip(keys, phases, strict=True):
+        for content_type, data in [*phase_messages, (CCS, b"\x01")]:
+            write.send(content_type, data)
+            expected.append(Record(content_type, TLS_1_0, data))
+        write.change_write_keys(phase_keys)
+
+    wire = write.data_to_send()
+    pending = iter(keys)
+    seen = []
+    for size in [*sizes, len(wire) + 1]:
+        read.receive_data(wire[:size])
+        wire = wire[size:]
+        while (record := read.next_record()) is not None:
+            seen.append(record)
+            if record.content_type == CCS:
+                read.change_read_keys(next(pending))
+    assert seen == expected
+
+
+def test_change_cipher_spec_alone_changes_nothing() -> None:
+    """R2246-6.1-02, R2246-6.1-03: only keys make a state current; a CCS record without new ones is just a record."""
+    layer = RecordLayer()
+    layer.receive_data(plain_record(CCS, b"\x01") * 2 + plain_record(HANDSHAKE, b"still plain"))
+    assert [record.fragment for record in drain(layer)] == [b"\x01", b"\x01", b"still plain"]
+    assert not layer.read_protected
+
+    keys = make_keys(AES_128)
+    layer.change_read_keys(keys)
+    reference = Reference(keys)
+    layer.receive_data(reference.seal(CCS, b"\x01") + reference.seal(DATA, b"same state, next number"))
+    assert [record.fragment for record in drain(layer)] == [b"\x01", b"same state, next number"]
+
+
+def test_the_directions_switch_independently() -> None:
+    """R2246-6.1-05."""
+    layer = RecordLayer()
+    layer.change_write_keys(make_keys(RC4))
+    assert (layer.read_protected, layer.write_protected) == (False, True)
+    layer.receive_data(plain_record(HANDSHAKE, b"plain"))
+    assert drain(layer) == [Record(HANDSHAKE, TLS_1_0, b"plain")]
+    layer.send(HANDSHAKE, b"finished")
+    assert layer.data_to_send() == Reference(make_keys(RC4)).seal(HANDSHAKE, b"finished")
+
+
+@pytest.mark.parametrize("suite", KINDS, ids=lambda suite: suite.name)
+@pytest.mark.parametrize("encrypt_then_mac", [False, True])
+def test_each_end_reads_with_the_other_ends_keys(suite: CipherSuite, encrypt_then_mac: bool) -> None:
+    """R2246-6.1-04."""
+    etm = encrypt_then_mac and suite.cipher.is_block
+    keys = connection_keys(suite, bytes(48), bytes(32), bytes(range(32)), encrypt_then_mac=etm)
+    client, server = RecordLayer(), RecordLayer()
+    for layer, own, other in (
+        (client, keys.client_write, keys.server_write),
+        (server, keys.server_write, keys.client_write),
+    ):
+        layer.change_write_keys(own)
+        layer.change_read_keys(other)
+    for source, sink in ((client, server), (server, client)):
+        source.send(DATA, b"to the other end")
+        sink.receive_data(source.data_to_send())
+        assert b"".join(record.fragment for record in drain(sink)) == b"to the other end"
+    client.send(DATA, b"reflected")
+    client.receive_data(client.data_to_send())
+    with pytest.raises(BadRecordMac):
+        client.next_record()
+
+
+# writing
+
+
+@given(st.binary(max_size=300), st.integers(1, 100), st.sampled_from(KINDS), st.booleans())
+def test_a_write_is_cut_into_full_fragments(data: bytes, limit: int, suite: CipherSuite, split: bool) -> None:
+    """R2246-6.2.1-01, R2246-6.2.1-05, R2246-6-03: compared, record by record, with the reference."""
+    keys = make_keys(suite)
+    layer = writer(keys, max_fragment=limit, split_cbc=split)
+    reference = Reference(keys)
+    head = 1 if split and suite.cipher.is_block and len(data) > 1 else 0
+    pieces = [data[:head]] * head + [data[start : start + limit] for start in range(head, len(data), limit)]
+    layer.send(DATA, data)
+    assert layer.data_to_send() == b"".join(reference.seal(DATA, piece) for piece in pieces)
+
+
+@pytest.mark.parametrize("keys", [None, make_keys(RC4), make_keys(AES_128), make_keys(AES_128, encrypt_then_mac=True)])
+@pytest.mark.parametrize("size", [2**14 - 1, 2**14, 2**14 + 1, 3 * 2**14, 200_000])
+def test_big_writes_arrive(keys: DirectionKeys | None, size: int) -> None:
+    """R2246-6.2.1-03, R2246-6.2.1-06, R2246-10-01: any amount, in fragments of at most 2^14."""
+    source, sink = writer(keys), reader(keys)
+    data = bytes(range(256)) * (size // 256 + 1)
+    source.send(HANDSHAKE, data[:size])
+    wire = source.data_to_send()
+    assert len(lengths(wire)) == -(-size // 2**14)
+    sink.receive_data(wire)
+    records = drain(sink)
+    assert max(len(record.fragment) for record in records) <= 2**14
+    assert b"".join(record.fragment for record in records) == data[:size]
+
+
+def split_lengths(layer: RecordLayer, content_type: int, size: int) -> int:
+    """Return how many records ``size`` bytes make."""
+    layer.send(content_type, bytes(size))
+    return len(lengths(layer.data_to_send()))
+
+
+@pytest.mark.parametrize("suite", [AES_128, TRIPLE_DES])
+@pytest.mark.parametrize("encrypt_then_mac", [False, True])
+def test_application_data_is_split_under_cbc(suite: CipherSuite, encrypt_then_mac: bool) -> None:
+    """R4346-6.2.3.2-02, CVE-2011-3389: the first byte goes alone, and nothing else is split."""
+    keys = make_keys(suite, encrypt_then_mac=encrypt_then_mac)
+    layer = writer(keys)
+    assert [split_lengths(layer, DATA, size) for size in (1, 2, 2**14 + 1, 2**14 + 2)] == [1, 2, 2, 3]
+    for content_type in (CCS, ALERT, HANDSHAKE):
+        assert split_lengths(layer, content_type, 50) == 1
+    assert split_lengths(writer(keys, split_cbc=False), DATA, 50) == 1
+    sink = reader(keys)
+    layer = writer(keys)
+    layer.send(DATA, b"secret")
+    sink.receive_data(layer.data_to_send())
+    assert [record.fragment for record in drain(sink)] == [b"s", b"ecret"]
+
+
+@pytest.mark.parametrize("keys", [None, make_keys(RC4), make_keys(NULL)])
+def test_nothing_is_split_without_cbc(keys: DirectionKeys | None) -> None:
+    assert split_lengths(writer(keys), DATA, 50) == 1
+
+
+@pytest.mark.parametrize("content_type", [CCS, ALERT, HANDSHAKE, DATA])
+def test_no_data_makes_no_record(content_type: int) -> None:
+    """R2246-6.2-01."""
+    layer = writer(make_keys(AES_128))
+    layer.send(content_type, b"")
+    assert layer.data_to_send() == b""
+
+
+def test_the_negotiated_version_is_written() -> None:
+    """R2246-6.2.1-07: {3,1} also before anything has been negotiated (R2246-E-01)."""
+    layer = RecordLayer()
+    assert layer.version is None
+    layer.send(HANDSHAKE, b"x")
+    layer.version = TLS_1_0
+    layer.send(HANDSHAKE, b"x")
+    assert layer.data_to_send() == plain_record(HANDSHAKE, b"x") * 2
+
+
+# limits of what is read
+
+
+@pytest.mark.parametrize("size", [1, 2**14])
+def test_smaller_fragments_can_be_agreed(size: int) -> None:
+    """R4366-3.2-02, at the limit and one byte beyond, in both directions."""
+    layer = RecordLayer()
+    layer.max_fragment = size
+    layer.max_received_fragment = size
+    layer.send(DATA, bytes(size + 1))
+    assert lengths(layer.data_to_send()) == [size, 1]
+    layer.receive_data(plain_record(DATA, bytes(size)) + plain_record(DATA, bytes(size + 1)))
+    assert layer.next_record() == Record(DATA, TLS_1_0, bytes(size))
+    with pytest.raises(RecordOverflow):
+        layer.next_record()
+
+
+@pytest.mark.parametrize("size", [-1, 0, 2**14 + 1])
+def test_fragment_sizes_out_of_range(size: int) -> None:
+    """R2246-6.2.1-01."""
+    layer = RecordLayer()
+    with pytest.raises(LocalError):
+        layer.max_fragment = size
+    with pytest.raises(LocalError):
+        layer.max_received_fragment = size
+    with pytest.raises(LocalError):
+        RecordLayer(max_fragment=size)
+    assert (layer.max_fragment, layer.max_received_fragment) == (2**14, 2**14)
+
+
+def test_plain_records_up_to_2_14() -> None:
+    """R2246-6.2.1-02, R2246-6.2.1-03: refused as soon as the header has been read."""
+    layer = reader()
+    layer.receive_data(plain_record(DATA, bytes(2**14)))
+    assert layer.next_record() == Record(DATA, TLS_1_0, bytes(2**14))
+    layer.receive_data(plain_record(DATA, bytes(2**14 + 1))[:5])
+    with pytest.raises(RecordOverflow):
+        layer.next_record()
+
+
+@pytest.mark.parametrize(("length", "error"), [(18432, BadRecordMac), (18433, RecordOverflow)])
+def test_protected_records_up_to_2_14_and_2048(length: int, error: type[PeerError]) -> None:
+    """R2246-6.2.3-01, R2246-7.2.2-06: within the limit the MAC decides, beyond it nothing is decrypted."""
+    layer = reader(make_keys(AES_128))
+    layer.receive_data(plain_record(DATA, bytes(length)))
+    with pytest.raises(error):
+        layer.next_record()
+
+
+@pytest.mark.parametrize("suite", [AES_128, TRIPLE_DES, RC4, NULL])
+@pytest.mark.parametrize("size", [2**14 + 1, 2**14 + 1024, 2**14 + 1025, 18000])
+def test_authentic_records_of_too_much_plaintext(suite: CipherSuite, size: int) -> None:
+    """R2246-6.2.2-03, R2246-6.2.2-05, R2246-7.2.2-06: without compression 2^14 is the limit behind it, too."""
+    keys = make_keys(suite)
+    reference, layer = Reference(keys), reader(keys)
+    layer.receive_data(reference.seal(DATA, bytes(2**14)))
+    assert layer.next_record() == Record(DATA, TLS_1_0, bytes(2**14))
+    layer.receive_data(reference.seal(DATA, bytes(size)))
+    with pytest.raises(RecordOverflow):
+        layer.next_record()
+
+
+def test_a_bad_mac_goes_before_an_overflow() -> None:
+    """R2246-6-03: the length of a record that is not authentic means nothing."""
+    keys = make_keys(RC4)
+    record = bytearray(Reference(keys).seal(DATA, bytes(2**14 + 1)))
+    record[-1] ^= 1
+    layer = reader(keys)
+    layer.receive_data(bytes(record))
+    with pytest.raises(BadRecordMac):
+        layer.next_record()
+
+
+# empty records
+
+
+@pytest.mark.parametrize("keys", [None, make_keys(AES_128), make_keys(RC4)])
+@pytest.mark.parametrize("content_type", [CCS, ALERT, HANDSHAKE])
+def test_empty_messages_are_refused(keys: DirectionKeys | None, content_type: int) -> None:
+    """R2246-6.2-01."""
+    layer = reader(keys)
+    layer.receive_data(plain_record(content_type, b"") if keys is None else Reference(keys).seal(content_type, b""))
+    with pytest.raises(UnexpectedMessage):
+        layer.next_record()
+
+
+@pytest.mark.parametrize("content_type", [DATA, HEARTBEAT])
+@pytest.mark.parametrize("most", [0, 1, 32])
+def test_empty_records_in_a_row_are_counted(content_type: int, most: int) -> None:
+    """R5246-6.2.1-01, R2246-6.1-09: empty application data is legal and numbered; without end it is an attack."""
+    keys = make_keys(AES_128)
+    reference = Reference(keys)
+    layer = RecordLayer(max_empty_records=most)
+    layer.change_read_keys(keys)
+    for _ in range(3):  # something in between starts the count again
+        empty = [reference.seal(content_type, b"") for _ in range(most)]
+        layer.receive_data(b"".join(empty) + reference.seal(DATA, b"x"))
+        assert [record.fragment for record in drain(layer)] == [b""] * most + [b"x"]
+    layer.receive_data(b"".join(reference.seal(content_type, b"") for _ in range(most + 1)))
+    for _ in range(most):
+        assert layer.next_record() == Record(content_type, TLS_1_0, b"")
+    with pytest.raises(UnexpectedMessage):
+        layer.next_record()
+
+
+# types, versions, raw bytes
+
+
+@pytest.mark.parametrize("keys", [None, make_keys(AES_128), make_keys(NULL)])
+@pytest.mark.parametrize("content_type", [0, 19, HEARTBEAT, 255])
+def test_unknown_types_are_opened_and_counted(keys: DirectionKeys | None, content_type: int) -> None:
+    """R2246-6-01, R2246-6-02: whether to ignore them is the caller's decision, and costs no synchronisation."""
+    reference = Reference(keys) if keys else None
+    layer = reader(keys)
+    for kind, content in ((content_type, b"what is this"), (DATA, b"and on it goes")):
+        layer.receive_data(reference.seal(kind, content) if reference else plain_record(kind, content))
+        assert layer.next_record() == Record(kind, TLS_1_0, content)
+
+
+def test_a_changed_unknown_type_is_not_ignored() -> None:
+    """R2246-6-02."""
+    keys = make_keys(RC4)
+    layer = reader(keys)
+    layer.receive_data(Reference(keys).seal(HEARTBEAT, b"x")[:-1] + b"?")
+    with pytest.raises(BadRecordMac):
+        layer.next_record()
+
+
+def test_versions_before_and_after_negotiation() -> None:
+    """R2246-E-02, R5246-E.1-01, R2246-6.2.1-08."""
+    layer = RecordLayer()
+    layer.receive_data(plain_record(HANDSHAKE, b"x", 0x0300) + plain_record(HANDSHAKE, b"x", 0x0303) * 2)
+    assert [layer.next_record(), layer.next_record()] == [Record(HANDSHAKE, v, b"x") for v in (0x0300, 0x0303)]
+    layer.version = TLS_1_0
+    with pytest.raises(ProtocolVersionError):
+        layer.next_record()
+
+
+@pytest.mark.parametrize("raw", [b"GET / HTTP/1.0\r\n\r\n", bytes.fromhex("802e0103010015000000 10")])
+def test_input_that_is_not_tls_can_be_looked_at(raw: bytes) -> None:
+    """An SSL 2.0 ClientHello (R4346-E.1-01) or HTTP; looking is possible before and after the refusal."""
+    layer = RecordLayer()
+    layer.receive_data(raw)
+    assert layer.peek(3) == raw[:3]
+    with pytest.raises(ProtocolVersionError):
+        layer.next_record()
+    assert layer.peek(100) == raw
+    assert layer.buffered == len(raw)
+    assert layer.take(len(raw)) == raw
+    layer.receive_data(plain_record(HANDSHAKE, b"x"))
+    assert layer.next_record() == Record(HANDSHAKE, TLS_1_0, b"x")
+
+
+def test_protected_input_cannot_be_taken() -> None:
+    layer = reader(make_keys(AES_128))
+    layer.receive_data(b"\x17\x03\x01")
+    assert layer.peek(3) == b"\x17\x03\x01"
+    with pytest.raises(LocalError):
+        layer.take(1)
+
+
+# failures
+
+
+def test_nothing_behind_a_broken_record_is_delivered() -> None:
+    """R2246-7.2.2-04: fatal; under a NULL cipher the next record would even authenticate."""
+    keys = make_keys(NULL)
+    layer = reader(keys)
+    reference = Reference(keys)
+    good = reference.seal(DATA, b"good")
+    layer.receive_data(plain_record(DATA, bytes(30)) + good)
+    texts = set()
+    for _ in range(3):
+        with pytest.raises(BadRecordMac) as caught:
+            layer.next_record()
+        texts.add(str(caught.value))
+    assert len(texts) == 1
+
+
+def any_bytes(layers: Iterable[RecordLayer], chunks: list[bytes]) -> None:
+    """Feed ``chunks`` to each layer and let nothing pass but records and the four documented errors."""
+    documented = (ProtocolVersionError, RecordOverflow, BadRecordMac, UnexpectedMessage)
+    for layer in layers:
+        for chunk in chunks:
+            layer.receive_data(chunk)
+            try:
+                drain(layer)
+            except documented as error:
+                with pytest.raises(type(error)):
+                    layer.next_record()
+                break
+
+
+headers = st.builds(plain_record, st.integers(0, 255), st.binary(max_size=100), st.sampled_from([0x0301, 0x0300]))
+
+
+@given(st.lists(st.one_of(st.binary(max_size=50), headers), max_size=10))
+def test_any_input_gives_records_or_documented_errors(chunks: list[bytes]) -> None:
+    any_bytes([RecordLayer(), *(reader(make_keys(suite)) for suite in KINDS)], chunks)
+    any_bytes([reader(make_keys(AES_128, encrypt_then_mac=True))], chunks)
