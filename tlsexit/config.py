@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tlsexit.constants import MAX_PLAINTEXT
 from tlsexit.events import Observation
-from tlsexit.session import SessionStore
+from tlsexit.session import SessionStore, TicketProtector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,9 @@ class Config:
 
     session_store: SessionStore | None = None
     """Where a server remembers sessions; None means that it hands out no session ids."""
+
+    tickets: TicketProtector | None = None
+    """What seals session tickets; None means that a server hands out none (RFC 5077)."""
 
     observer: Callable[[Observation], None] | None = None
     """Told of every message and phase; for tracing, never for decisions."""

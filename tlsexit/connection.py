@@ -52,6 +52,7 @@ from tlsexit.handshake.inputs import (
     Start,
 )
 from tlsexit.handshake.machine import step
+from tlsexit.handshake.v2hello import parse_v2_client_hello
 from tlsexit.profile import Profile
 from tlsexit.records.grammar import ALERT, CHANGE_CIPHER_SPEC, Alert, ChangeCipherSpec
 from tlsexit.records.layer import RecordLayer
@@ -64,6 +65,8 @@ _NO_OUTCOME: Final = (HandshakeAlertCall, EndSessionCall)
 
 _CAN_BE_REFUSED: Final = (states.Established, states.AwaitServerHello)
 """Where a no_renegotiation has a meaning; elsewhere it is one warning among others."""
+
+_HTTP_METHODS: Final = frozenset({b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"CONN", b"DELE", b"TRAC", b"PATC"})
 
 _CLOSE_NOTIFY: Final = bytes([AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY])
 
@@ -114,6 +117,7 @@ class Connection:
         self._warnings = 0
         self._unanswered = 0
         self._eof = False
+        self._opening = self._role is Role.SERVER
         self._awaits_close_notify = False
         self._peer_closed = False
         self._held: list[bytes] = []
@@ -218,7 +222,7 @@ class Connection:
 
     def trailing_data(self) -> bytes:
         """Return the bytes that followed the peer's close_notify: they are not TLS (§7.2.1)."""
-        return self._records.take(self._records.buffered) if self._peer_closed else b""
+        return self._records.take_rest() if self._peer_closed else b""
 
     def next_event(self) -> Event | None:
         """Return the next event, or None if more input, or an answer, is needed first."""
@@ -274,6 +278,10 @@ class Connection:
                 if complete is not None:
                     self._on_message(*complete)
                     continue
+                if self._opening and not self._read_opening():
+                    if self._eof:
+                        self._on_eof()
+                    return
                 record = self._records.next_record()
                 if record is None:
                     if self._eof:
@@ -282,6 +290,24 @@ class Connection:
                 self._on_record(record)
         except PeerError as error:
             self._fail(error, error.description)
+
+    def _read_opening(self) -> bool:
+        """Look at a client's first bytes for what is not a TLS record; False as long as too few are there."""
+        head = self._records.peek(5)
+        if len(head) < 5 and not self._eof:
+            return False
+        self._opening = False
+        if head[:4] in _HTTP_METHODS:
+            raise UnexpectedMessage("the client speaks plain HTTP, not TLS")
+        if head[:1] >= b"\x80" and head[2:3] == b"\x01" and self.context.profile.accept_v2_client_hello:
+            # RFC 2246 appendix E.1: the top bit of a two-byte length, then msg_type 1
+            length = (head[0] & 0x7F) << 8 | head[1]
+            if self._records.buffered < 2 + length:
+                self._opening = True
+                return False
+            raw = self._records.take(2 + length)[2:]
+            self._on_message(raw, parse_v2_client_hello(raw))
+        return True
 
     def _feed(self, given: Input) -> None:
         """Run one step of the handshake and carry out its actions."""
@@ -467,6 +493,15 @@ class Connection:
     def _perform_fix_version(self, action: actions.FixVersion) -> None:
         self._records.version = action.version
 
+    def _perform_limit_fragments(self, action: actions.LimitFragments) -> None:
+        self._records.max_fragment = min(action.size, self._config.max_fragment)
+        self._records.max_received_fragment = action.size
+
+    def _perform_send_v2_client_hello(self, action: actions.SendV2ClientHello) -> None:
+        self._records.send_bare((0x8000 | len(action.raw)).to_bytes(2, "big") + action.raw)
+        if self._config.observer is not None:
+            self._observe(True, ContentType.HANDSHAKE, action.message, action.raw)
+
     def _perform_log_secret(self, action: actions.LogSecret) -> None:
         if self._config.key_log is not None:
             self._config.key_log(f"CLIENT_RANDOM {action.client_random.hex()} {action.master_secret.hex()}")
@@ -475,11 +510,11 @@ class Connection:
         self._ask(action.call)
 
     def _perform_remember(self, action: actions.Remember) -> None:
-        if not action.session.session_id:
-            return
-        self._session = action.session
-        if self._role is Role.SERVER and self._config.session_store is not None:
-            self._config.session_store.put(action.session)
+        session = action.session
+        if session.session_id or session.ticket:
+            self._session = session
+        if session.session_id and self._role is Role.SERVER and self._config.session_store is not None:
+            self._config.session_store.put(session)
 
     def _perform_emit(self, action: actions.Emit) -> None:
         if isinstance(action.event, HandshakeCompleted):
@@ -498,6 +533,8 @@ _PERFORM: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {
     actions.SendChangeCipherSpec: Connection._perform_send_change_cipher_spec,
     actions.InstallWrite: Connection._perform_install_write,
     actions.InstallRead: Connection._perform_install_read,
+    actions.SendV2ClientHello: Connection._perform_send_v2_client_hello,
+    actions.LimitFragments: Connection._perform_limit_fragments,
     actions.FixVersion: Connection._perform_fix_version,
     actions.LogSecret: Connection._perform_log_secret,
     actions.Ask: Connection._perform_ask,

@@ -97,7 +97,22 @@ class Profile:
     """Application protocols, favourite first (RFC 7301). A server without any ignores what the client offers."""
 
     session_tickets: bool = False
-    """Client: ask for and use tickets (RFC 5077). A server hands them out if the configuration has ticket keys."""
+    """Client: ask for and use tickets (RFC 5077). A server hands them out if the configuration can seal them."""
+
+    server_names: tuple[str, ...] = ()
+    """Server: the names it serves; another server_name is refused with unrecognized_name. Empty: any name will do."""
+
+    status_request: bool = False
+    """Client: ask for a stapled OCSP response (RFC 6066 §8)."""
+
+    signed_certificate_timestamps: bool = False
+    """Client: ask for SCTs (RFC 6962 §3.3)."""
+
+    trusted_authorities: tuple[tuple[int, bytes], ...] = ()
+    """Client: tell the server which authorities it trusts, as (type, identifier) of trusted_ca_keys (RFC 6066 §6)."""
+
+    psk_identity_hint: bytes = b""
+    """Server: sent with PSK suites to help the client choose (RFC 4279 §2)."""
 
     minimum_rsa_bits: int = 1024
     minimum_dh_bits: int = 1024

@@ -10,7 +10,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The state that a resumption brings back; ``created`` is in seconds of the configuration's clock."""
+    """The state that a resumption brings back; times are in seconds of the configuration's clock.
+
+    The three ticket fields are a client's only: the ticket stands in for the session id, and is dropped once its
+    lifetime hint (0: unspecified) has passed (RFC 5077 §3.3).
+    """
 
     session_id: bytes
     version: int
@@ -23,6 +27,10 @@ class Session:
     peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
     peer_trusted: bool = False
     authentication: str = "A"
+    max_fragment_length: int | None = None
+    ticket: bytes = field(default=b"", repr=False)
+    ticket_lifetime_hint: int = 0
+    ticket_received: float = 0.0
 
 
 class SessionStore(Protocol):
@@ -36,6 +44,20 @@ class SessionStore(Protocol):
 
     def remove(self, session_id: bytes) -> None:
         """Forget a session; unknown ids are no error (RFC 2246 §7.2: a fatal alert invalidates)."""
+
+
+class TicketProtector(Protocol):
+    """What turns sessions into tickets and back (RFC 5077): a server's alone, never a client's."""
+
+    @property
+    def lifetime_hint(self) -> int:
+        """Seconds a client should keep a ticket; 0 says nothing."""
+
+    def seal(self, session: Session) -> bytes:
+        """Return the ticket for a session, encrypted and authenticated; empty if there is to be none."""
+
+    def open(self, ticket: bytes) -> tuple[Session, bool] | None:
+        """Return the session in a ticket and whether the ticket ought to be renewed; None if it is not acceptable."""
 
 
 class MemorySessionStore:

@@ -8,7 +8,7 @@ with internal_error: an exit's mistake is never the peer's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -46,6 +46,22 @@ class StartHandshakeResult:
 
     reference: Any = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A chain and what goes with it, for GetCertificate: an answer richer than the chain alone.
+
+    ``chain`` is wire bytes or certificates, leaf first. A server may name the candidate ``cipher_suite`` that this
+    chain is meant for, and staple a DER ``ocsp_response`` (RFC 6066 §8) and SCTs (RFC 6962 §3.3), which are sent if
+    the client asked. ``used_trusted_ca_keys`` tells the client that its list decided the choice (RFC 6066 §6).
+    """
+
+    chain: Any
+    cipher_suite: int | None = None
+    ocsp_response: bytes | None = None
+    sct_list: tuple[bytes, ...] = ()
+    used_trusted_ca_keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +125,18 @@ class GetCAListCall:
 
 @dataclass(frozen=True, slots=True)
 class GetCertificateCall:
-    """The own chain is needed. ``Handled`` carries it in wire bytes, or as certificates, leaf first.
+    """The own chain is needed. ``Handled`` carries it in wire bytes, as certificates, or in :class:`Credentials`.
 
     ``candidate_suites`` (server) are the suites both sides have, in the order of choice: the first that fits the
-    leaf's key is taken. ``ca_list`` (client) is what the server asked for; a client without a fitting certificate
-    answers with an empty chain, which is sent as such.
+    leaf's key is taken. ``groups`` are the curves that an ECDSA certificate may use, and ``trusted_authorities`` the
+    (type, identifier) pairs of trusted_ca_keys, None if the client sent none. ``ca_list`` (client) is what the server
+    asked for; a client without a fitting certificate answers with an empty chain, which is sent as such.
     """
 
     context: SessionContext
     candidate_suites: tuple[int, ...] = ()
+    groups: tuple[int, ...] = ()
+    trusted_authorities: tuple[tuple[int, bytes], ...] | None = None
     ca_list: CAList | None = field(default=None, repr=False)
     phase: ClassVar = ExitPhase.GET_CERTIFICATE
 
@@ -131,24 +150,32 @@ class GetCertificateCall:
         """The DER names in the CA list."""
         return () if self.ca_list is None else self.ca_list.certificate_authorities
 
-    def validate(self, value: object) -> tuple[bytes, ...]:
-        chain = chain_from(value)
+    def validate(self, value: object) -> Credentials:
+        credentials = value if isinstance(value, Credentials) else Credentials(value)
+        chain = chain_from(credentials.chain)
         if not chain and self.context.role is Role.SERVER:
             raise LocalError("a server's chain holds at least its own certificate")
+        if credentials.cipher_suite is not None and credentials.cipher_suite not in self.candidate_suites:
+            raise LocalError(f"suite {credentials.cipher_suite:#06x} is not among the candidates")
         for der in chain[:1]:
             try:
-                x509.load_der_x509_certificate(der).public_key()
+                load_certificate(der).public_key()
             except Exception as error:  # cryptography's own list: ValueError, UnsupportedAlgorithm, InvalidVersion, ...
                 raise LocalError("the leaf of the chain is not a usable certificate") from error
-        return chain
+        return replace(credentials, chain=chain)
 
 
 @dataclass(frozen=True, slots=True)
 class CheckCertificateCall:
-    """The peer's chain arrived. ``Handled()`` accepts it; ``Failed(alert_reason)`` refuses it."""
+    """The peer's chain arrived. ``Handled()`` accepts it; ``Failed(alert_reason)`` refuses it.
+
+    A client that asked for them also sees the server's stapled DER ``ocsp_response`` and its SCTs.
+    """
 
     context: SessionContext
     chain: tuple[bytes, ...] = field(repr=False)
+    ocsp_response: bytes | None = field(default=None, repr=False)
+    sct_list: tuple[bytes, ...] = ()
     phase: ClassVar = ExitPhase.CHECK_CERTIFICATE
 
     @property
@@ -193,6 +220,35 @@ class CryptDataCall:
             if value.public_key() != certified:
                 raise LocalError("the private key does not belong to the certificate that was sent")
         return sign(value, self.data) if self.operation is CryptOperation.SIGN else decrypt(value, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class PreSharedKey:
+    """A key both sides know (RFC 4279): its identity, and 1 to 65 535 bytes."""
+
+    identity: bytes
+    key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GetPreSharedKeyCall:
+    """A PSK suite needs its key: a question beside the ten phases. ``Handled`` carries a :class:`PreSharedKey`.
+
+    A client chooses one, perhaps by the server's ``hint``; a server looks up the ``identity`` that the client sent.
+    ``Failed(115)``, unknown_psk_identity, is recognised here besides the usual reasons.
+    """
+
+    context: SessionContext
+    hint: bytes = b""
+    identity: bytes | None = None
+    phase: ClassVar = ExitPhase.GET_PRE_SHARED_KEY
+
+    def validate(self, value: object) -> PreSharedKey:
+        if not isinstance(value, PreSharedKey):
+            raise LocalError(f"GetPreSharedKey answers with PreSharedKey, not {type(value).__name__}")
+        if not 1 <= len(value.key) < 2**16 or len(value.identity) >= 2**16:
+            raise LocalError("a pre-shared key has 1 to 65535 bytes, its identity at most 65535")
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +305,7 @@ ExitCall = (
     | GetCertificateCall
     | CheckCertificateCall
     | CryptDataCall
+    | GetPreSharedKeyCall
     | HandshakeAlertCall
     | HandshakeDoneCall
     | EndSessionCall

@@ -75,6 +75,8 @@ class SessionContext:
     resumed: bool = False
     secure_renegotiation: bool = False
     extended_master_secret: bool = False
+    alpn_protocol: str | None = None
+    psk_identity: bytes | None = None
 
     @property
     def peer_certificates(self) -> tuple[x509.Certificate, ...]:

@@ -1,4 +1,4 @@
-"""The ten phases at which the protocol stops and asks (the manual's names)."""
+"""The ten phases at which the protocol stops and asks (the manual's names), and one question beside them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class ExitPhase(Enum):
     HANDSHAKE_DONE = "HandshakeDone"
     END_SESSION = "EndSession"
     END_TASK = "EndTask"
+    GET_PRE_SHARED_KEY = "GetPreSharedKey"
+    """Not of the manual, which knows no PSK suites: which pre-shared key to use (RFC 4279)."""
 
     @property
     def method(self) -> str:

@@ -25,6 +25,14 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class SendV2ClientHello:
+    """Send a ClientHello in SSL 2.0 format, outside any record; ``raw`` begins with msg_type (appendix E.1)."""
+
+    message: Any
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SendWarning:
     """Send an alert at warning level that does not end the connection."""
 
@@ -95,6 +103,7 @@ class Emit:
 
 Action = (
     Send
+    | SendV2ClientHello
     | SendWarning
     | SendChangeCipherSpec
     | InstallWrite

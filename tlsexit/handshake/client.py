@@ -7,6 +7,7 @@ handler asks the exit it ends there, and the handler of the answer goes on: that
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tlsexit.alerts import (
     DecodeError,
@@ -14,7 +15,7 @@ from tlsexit.alerts import (
 )
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
-from tlsexit.crypto.keyops import key_type, verify
+from tlsexit.crypto.keyops import PublicKey, key_type, verify
 from tlsexit.crypto.schedule import connection_keys
 from tlsexit.exits.calls import (
     CheckCertificateCall,
@@ -25,23 +26,26 @@ from tlsexit.exits.calls import (
 )
 from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.forms import CAList
-from tlsexit.handshake import actions, negotiation, resume, states
+from tlsexit.handshake import actions, offer, resume, states
 from tlsexit.handshake.agreement import client_key_exchange, read_server_key_exchange, signed_digest
-from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateVerify
+from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
 from tlsexit.handshake.common import (
+    ask_handshake_done,
     check_finished,
     derive_master_secret,
-    finish_handshake,
     leaf_public_key,
     new_random,
+    new_session,
     send_finished,
+    settled_actions,
     transcript_digest,
 )
-from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.finished import Finished, NewSessionTicket
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ClientHello, ServerHello, ServerHelloDone
 from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Received, Start
 from tlsexit.handshake.keyexchange import ServerKeyExchange
+from tlsexit.handshake.negotiation import FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.profile import Verify
 
@@ -55,24 +59,27 @@ def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered
     reference, profile = answer.value
     context = replace(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
     previous = None if state.established is None else state.established.finished
-    session = state.session if resume.can_offer(state.session, profile) else None
+    session = state.session if resume.can_offer(state.session, profile, config) else None
     hello = ClientHello(
         ProtocolVersion.TLS_1_0,
         new_random(config),
-        session.session_id if session else b"",
-        profile.cipher_suites,
+        resume.offered_session_id(session, config),
+        offer.offered_suites(profile, previous),
         (NULL_COMPRESSION,),
-        negotiation.client_extensions(profile, previous),
+        offer.client_extensions(profile, previous, session),
     )
     flight = Flight(Transcript())
-    flight.send(hello)
+    if profile.v2_client_hello and previous is None:
+        flight.send_v2_client_hello(hello)
+    else:
+        flight.send(hello)
     return flight.then(states.AwaitServerHello(context, hello, session, state.established, flight.transcript))
 
 
 def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHello], config: Config) -> Step:
     hello = received.message
     previous = None if state.established is None else state.established.finished
-    negotiated = negotiation.accept_server_hello(hello, state.hello, state.context.profile, previous)
+    negotiated = offer.accept_server_hello(hello, state.hello, state.context.profile, previous)
     transcript = state.transcript.add(received.raw)
     context = replace(
         state.context,
@@ -80,17 +87,17 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
         session_id=hello.session_id,
         secure_renegotiation=negotiated.secure_renegotiation,
         extended_master_secret=negotiated.extended_master_secret,
+        alpn_protocol=negotiated.alpn_protocol,
         authentication=Authentication.ANONYMOUS,
     )
-    fix = actions.FixVersion(hello.server_version)
-    session = state.session
+    settled = settled_actions(negotiated)
     # an echoed session id means resumption; an empty one can never be an echo (§7.4.1.3)
-    if session is not None and hello.session_id == session.session_id != b"":
-        resumed = resume.on_server_hello_resuming(context, negotiated, transcript, session)
-        return Step(resumed.state, (fix, *resumed.actions))
+    if state.session is not None and hello.session_id == state.hello.session_id != b"":
+        resumed = resume.on_server_hello_resuming(context, negotiated, transcript, state.session)
+        return Step(resumed.state, (*settled, *resumed.actions))
     if negotiated.suite.key_exchange.certificate is not None:
-        return Step(states.AwaitServerCertificate(context, negotiated, transcript), (fix,))
-    return Step(states.AwaitServerKeyExchange(context, negotiated, transcript, None), (fix,))
+        return Step(states.AwaitServerCertificate(context, negotiated, transcript), settled)
+    return Step(states.AwaitServerKeyExchange(context, negotiated, transcript, None), settled)
 
 
 def on_certificate(state: states.AwaitServerCertificate, received: Received[Certificate], config: Config) -> Step:
@@ -100,15 +107,33 @@ def on_certificate(state: states.AwaitServerCertificate, received: Received[Cert
         raise DecodeError("Certificate: the server's chain is empty")
     leaf_key = leaf_public_key(chain, state.negotiation.suite.key_exchange.certificate, config)
     context = replace(state.context, peer_chain=chain)
-    asked = states.AskCheckServerCertificate(context, state.negotiation, state.transcript.add(received.raw), leaf_key)
-    return Step(asked, (actions.Ask(CheckCertificateCall(context, chain)),))
+    transcript = state.transcript.add(received.raw)
+    if state.negotiation.status_request:
+        return Step(states.AwaitCertificateStatus(context, state.negotiation, transcript, leaf_key))
+    return _check_certificate(context, state.negotiation, transcript, leaf_key)
+
+
+def on_certificate_status(
+    state: states.AwaitCertificateStatus, received: Received[CertificateStatus], config: Config
+) -> Step:
+    transcript = state.transcript.add(received.raw)
+    response = received.message.response
+    return _check_certificate(state.context, state.negotiation, transcript, state.leaf_key, response)
+
+
+def on_no_certificate_status(state: states.AwaitCertificateStatus, received: Received[Any], config: Config) -> Step:
+    # RFC 6066 §8: the server "MAY instead choose not to send" it; what came waits until the chain has been checked
+    return _check_certificate(state.context, state.negotiation, state.transcript, state.leaf_key, held=received)
 
 
 def on_certificate_checked(state: states.AskCheckServerCertificate, answer: Answered, config: Config) -> Step:
     context = replace(state.context, peer_trusted=True, authentication=Authentication.SERVER)
+    following: states.State
     if state.negotiation.suite.key_exchange.server_key_exchange:
-        return Step(states.AwaitServerKeyExchange(context, state.negotiation, state.transcript, state.leaf_key))
-    return Step(states.AwaitCertificateRequest(context, state.negotiation, state.transcript, state.leaf_key, None))
+        following = states.AwaitServerKeyExchange(context, state.negotiation, state.transcript, state.leaf_key)
+    else:
+        following = states.AwaitCertificateRequest(context, state.negotiation, state.transcript, state.leaf_key, None)
+    return Step(following, replay=state.held)
 
 
 def on_server_key_exchange(
@@ -161,7 +186,7 @@ def on_server_hello_done_after_request(
 
 
 def on_certificate_chosen(state: states.AskGetClientCertificate, answer: Answered, config: Config) -> Step:
-    chain: tuple[bytes, ...] = answer.value
+    chain: tuple[bytes, ...] = answer.value.chain
     if not chain and state.context.profile.verify is Verify.ENFORCED:
         raise HandshakeFailure("the profile enforces client authentication and there is no certificate to show")
     flight = Flight(state.transcript)
@@ -183,21 +208,56 @@ def on_signed(state: states.AskSignCertificateVerify, answer: Answered, config: 
     return _send_last_part(flight, state.context, state.negotiation, state.master_secret)
 
 
+def on_new_session_ticket(
+    state: states.AwaitNewSessionTicket, received: Received[NewSessionTicket], config: Config
+) -> Step:
+    return Step(
+        states.AwaitServerChangeCipherSpec(
+            state.context,
+            state.negotiation,
+            state.transcript.add(received.raw),
+            state.master_secret,
+            state.read_keys,
+            state.client_verify_data,
+            received.message,
+        )
+    )
+
+
 def on_change_cipher_spec(
     state: states.AwaitServerChangeCipherSpec, received: ChangeCipherSpecReceived, config: Config
 ) -> Step:
     awaiting = states.AwaitServerFinished(
-        state.context, state.negotiation, state.transcript, state.master_secret, state.client_verify_data
+        state.context,
+        state.negotiation,
+        state.transcript,
+        state.master_secret,
+        state.client_verify_data,
+        state.ticket,
     )
     return Step(awaiting, (actions.InstallRead(state.read_keys),))
 
 
 def on_finished(state: states.AwaitServerFinished, received: Received[Finished], config: Config) -> Step:
     check_finished(received.message, state.master_secret, Role.SERVER, state.transcript)
-    finished = negotiation.FinishedPair(
-        state.client_verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac
-    )
-    return finish_handshake(state.context, state.negotiation, state.master_secret, finished, config)
+    finished = FinishedPair(state.client_verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac)
+    session = new_session(state.context, state.negotiation, state.master_secret, config)
+    if state.ticket is not None:
+        session = resume.with_ticket(session, state.ticket, config)
+    return ask_handshake_done(state.context, finished, session)
+
+
+def _check_certificate(
+    context: SessionContext,
+    negotiated: Negotiation,
+    transcript: Transcript,
+    leaf_key: PublicKey,
+    response: bytes | None = None,
+    held: Received[Any] | None = None,
+) -> Step:
+    asked = states.AskCheckServerCertificate(context, negotiated, transcript, leaf_key, held)
+    call = CheckCertificateCall(context, context.peer_chain, response, negotiated.sct_list)
+    return Step(asked, (actions.Ask(call),))
 
 
 def _send_key_exchange(
@@ -214,7 +274,7 @@ def _send_key_exchange(
 def _send_last_part(
     flight: Flight,
     context: SessionContext,
-    negotiated: negotiation.Negotiation,
+    negotiated: Negotiation,
     master_secret: bytes,
 ) -> Step:
     """Send ChangeCipherSpec and Finished, the end of the client's second flight."""
@@ -226,7 +286,5 @@ def _send_last_part(
         encrypt_then_mac=negotiated.encrypt_then_mac,
     )
     verify_data = send_finished(flight, keys.client_write, master_secret, Role.CLIENT)
-    awaiting = states.AwaitServerChangeCipherSpec(
-        context, negotiated, flight.transcript, master_secret, keys.server_write, verify_data
-    )
-    return flight.then(awaiting)
+    following = states.AwaitNewSessionTicket if negotiated.new_ticket else states.AwaitServerChangeCipherSpec
+    return flight.then(following(context, negotiated, flight.transcript, master_secret, keys.server_write, verify_data))

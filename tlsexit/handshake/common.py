@@ -86,26 +86,33 @@ def check_finished(message: Finished, secret: bytes, sender: Role, transcript: T
         raise DecryptError("Finished does not match the handshake")
 
 
-def finish_handshake(
-    context: SessionContext,
-    negotiated: Negotiation,
-    secret: bytes,
-    finished: FinishedPair,
-    config: Config,
-) -> Step:
-    """Both Finished messages are verified: note the session and ask HandshakeDone."""
-    session = Session(
-        negotiated.session_id,
-        ProtocolVersion.TLS_1_0,
-        negotiated.suite.value,
-        secret,
-        config.clock(),
-        negotiated.extended_master_secret,
-        context.server_name,
-        context.own_chain,
-        context.peer_chain,
-        context.peer_trusted,
-        (context.authentication or Authentication.ANONYMOUS).value,
+def settled_actions(negotiated: Negotiation) -> tuple[actions.Action, ...]:
+    """Return what both ends do as soon as ServerHello has settled it."""
+    fix = actions.FixVersion(ProtocolVersion.TLS_1_0)
+    if negotiated.max_fragment_length is None:
+        return (fix,)
+    return (fix, actions.LimitFragments(negotiated.max_fragment_length))
+
+
+def new_session(context: SessionContext, negotiated: Negotiation, secret: bytes, config: Config) -> Session:
+    """Return the session that this full handshake makes."""
+    return Session(
+        session_id=negotiated.session_id,
+        version=ProtocolVersion.TLS_1_0,
+        cipher_suite=negotiated.suite.value,
+        master_secret=secret,
+        created=config.clock(),
+        extended_master_secret=negotiated.extended_master_secret,
+        server_name=context.server_name,
+        own_chain=context.own_chain,
+        peer_chain=context.peer_chain,
+        peer_trusted=context.peer_trusted,
+        authentication=(context.authentication or Authentication.ANONYMOUS).value,
+        max_fragment_length=negotiated.max_fragment_length,
     )
+
+
+def ask_handshake_done(context: SessionContext, finished: FinishedPair, session: Session | None) -> Step:
+    """Both Finished messages are verified: ask HandshakeDone; ``session`` is what to remember afterwards."""
     asked = states.AskHandshakeDone(context, finished, session)
     return Step(asked, (actions.Ask(HandshakeDoneCall(context)),))

@@ -17,11 +17,11 @@ from tlsexit.handshake.inputs import Answered, Received, Renegotiate, Renegotiat
 
 
 def on_handshake_done(state: states.AskHandshakeDone, answer: Answered, config: Config) -> Step:
-    completed = HandshakeCompleted(state.context, answer.value)
-    return Step(
-        states.Established(state.context, state.finished),
-        (actions.Remember(state.session), actions.Emit(completed)),
-    )
+    emit = actions.Emit(HandshakeCompleted(state.context, answer.value))
+    established = states.Established(state.context, state.finished)
+    if state.session is None:
+        return Step(established, (emit,))
+    return Step(established, (actions.Remember(state.session), emit))
 
 
 def on_hello_request(state: states.Established, received: Received[HelloRequest], config: Config) -> Step:

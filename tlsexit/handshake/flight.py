@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tlsexit.crypto.bulk import DirectionKeys
-from tlsexit.handshake.actions import Action, InstallWrite, Send, SendChangeCipherSpec
+from tlsexit.handshake.actions import Action, InstallWrite, Send, SendChangeCipherSpec, SendV2ClientHello
 from tlsexit.handshake.codec import encode
+from tlsexit.handshake.hello import ClientHello
 from tlsexit.handshake.inputs import Input
 from tlsexit.handshake.states import State
 from tlsexit.handshake.transcript import Transcript
+from tlsexit.handshake.v2hello import build_v2_client_hello
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,12 @@ class Flight:
         raw = encode(message)
         self.transcript = self.transcript.add(raw)
         self.actions.append(Send(message, raw))
+
+    def send_v2_client_hello(self, hello: ClientHello) -> None:
+        """Add a ClientHello in SSL 2.0 format; the transcript has it from msg_type on (appendix E.1)."""
+        raw = build_v2_client_hello(hello)
+        self.transcript = self.transcript.add(raw)
+        self.actions.append(SendV2ClientHello(hello, raw))
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Add ChangeCipherSpec; everything after it goes out under ``keys`` (§7.1)."""

@@ -19,11 +19,10 @@ from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
 from tlsexit.crypto.schedule import ConnectionKeys, connection_keys
 from tlsexit.crypto.suites import SUITES
-from tlsexit.exits.calls import HandshakeDoneCall
 from tlsexit.exits.context import Authentication, SessionContext
-from tlsexit.handshake import actions, negotiation, states
-from tlsexit.handshake.common import check_finished, new_random, send_finished
-from tlsexit.handshake.finished import Finished
+from tlsexit.handshake import actions, choice, states
+from tlsexit.handshake.common import ask_handshake_done, check_finished, new_random, send_finished, settled_actions
+from tlsexit.handshake.finished import Finished, NewSessionTicket
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ServerHello
 from tlsexit.handshake.inputs import ChangeCipherSpecReceived, Received
@@ -33,10 +32,11 @@ from tlsexit.profile import Profile, Verify
 from tlsexit.session import Session
 
 
-def can_offer(session: Session | None, profile: Profile) -> bool:
+def can_offer(session: Session | None, profile: Profile, config: Config) -> bool:
     """Whether a client with this profile may offer the session: it must want all that the session would bring back."""
     return (
         session is not None
+        and (bool(session.session_id) or _ticket_is_usable(session, profile, config))
         and session.version == ProtocolVersion.TLS_1_0
         and session.cipher_suite in profile.cipher_suites
         and session.server_name == profile.server_name
@@ -45,60 +45,91 @@ def can_offer(session: Session | None, profile: Profile) -> bool:
     )
 
 
-def find_session(offer: ClientOffer, profile: Profile, config: Config) -> Session | None:
-    """Return the session the client may resume, or None for a full handshake.
+def offered_session_id(session: Session | None, config: Config) -> bytes:
+    """Return the session id for the hello; beside a ticket, a made-up one whose echo tells of its acceptance.
+
+    RFC 5077 §3.4 allows the latter; without it the client would have to guess from the message after ServerHello.
+    """
+    if session is None:
+        return b""
+    return config.random(32) if session.ticket else session.session_id
+
+
+def with_ticket(session: Session, message: NewSessionTicket, config: Config) -> Session:
+    """Return the session with the ticket just received; an empty one means that there is none after all (§3.3)."""
+    return replace(
+        session,
+        ticket=message.ticket,
+        ticket_lifetime_hint=message.ticket_lifetime_hint,
+        ticket_received=config.clock(),
+    )
+
+
+def find_session(offer: ClientOffer, profile: Profile, config: Config) -> tuple[Session, bool] | None:
+    """Return the session the client may resume and whether its ticket is to be renewed; None for a full handshake.
 
     Raises :class:`IllegalParameter` if the hello offers a session without its suite (§7.4.1.2), and
     :class:`HandshakeFailure` if it drops the extended master secret of the session (RFC 7627 §5.3).
     """
-    store = config.session_store
-    if not offer.hello.session_id or store is None:
+    if offer.ticket and config.tickets is not None:
+        # RFC 5077 §3.4: with a ticket present the session id is not looked up
+        opened = config.tickets.open(offer.ticket)
+        if opened is None:
+            return None
+        session, renew = replace(opened[0], session_id=offer.hello.session_id), opened[1]
+    elif offer.hello.session_id and config.session_store is not None:
+        stored = config.session_store.get(offer.hello.session_id)
+        if stored is None:
+            return None
+        session, renew = stored, False
+    else:
         return None
-    session = store.get(offer.hello.session_id)
-    if session is None or session.version != ProtocolVersion.TLS_1_0:
-        return None
-    if session.server_name != offer.server_name:
-        return None
-    if session.extended_master_secret and not offer.extended_master_secret:
-        raise HandshakeFailure("the session to resume has an extended master secret, the hello does not offer it")
-    if session.extended_master_secret != (offer.extended_master_secret and profile.extended_master_secret):
-        return None
-    if session.cipher_suite not in offer.hello.cipher_suites:
-        raise IllegalParameter("the hello offers a session without its cipher suite")
-    if session.cipher_suite not in profile.cipher_suites:
-        return None
-    if profile.verify is Verify.REQUIRED and not session.peer_trusted:
-        return None
-    return session
+    return (session, renew) if _may_resume(session, offer, profile) else None
 
 
 def send_resumed_hello(
-    context: SessionContext, offer: ClientOffer, session: Session, transcript: Transcript, config: Config
+    context: SessionContext,
+    offer: ClientOffer,
+    session: Session,
+    renew: bool,
+    transcript: Transcript,
+    config: Config,
 ) -> Step:
     """Answer the hello with the same session id, change keys and send Finished first (§7.3)."""
     suite = SUITES[session.cipher_suite]
     server_random = new_random(config)
-    negotiated, answered = negotiation.settle(
-        offer, suite, server_random, session.session_id, context.profile, resuming=True
+    negotiated, answered = choice.settle(
+        offer,
+        suite,
+        context.profile,
+        server_random=server_random,
+        session_id=session.session_id,
+        new_ticket=renew,
+        resumed=session,
     )
     flight = Flight(transcript)
-    flight.actions.append(actions.FixVersion(ProtocolVersion.TLS_1_0))
+    flight.actions += settled_actions(negotiated)
     flight.send(
         ServerHello(ProtocolVersion.TLS_1_0, server_random, session.session_id, suite.value, NULL_COMPRESSION, answered)
     )
+    if renew:
+        send_ticket(flight, session, config)
     flight.actions.append(actions.LogSecret(negotiated.client_random, session.master_secret))
     keys = _keys(negotiated, session)
     verify_data = send_finished(flight, keys.server_write, session.master_secret, Role.SERVER)
+    restored = _restored(context, session, negotiated)
     return flight.then(
         states.AwaitResumedClientChangeCipherSpec(
-            _restored(context, session, negotiated),
-            negotiated,
-            flight.transcript,
-            session,
-            keys.client_write,
-            verify_data,
+            restored, negotiated, flight.transcript, session, keys.client_write, verify_data
         )
     )
+
+
+def send_ticket(flight: Flight, session: Session, config: Config) -> None:
+    """Send NewSessionTicket; one too large for its field becomes an empty one, which says "no ticket" (§3.3)."""
+    assert config.tickets is not None  # the ServerHello promised one
+    ticket = config.tickets.seal(session)
+    flight.send(NewSessionTicket(config.tickets.lifetime_hint, ticket if len(ticket) < 2**16 else b""))
 
 
 def on_client_change_cipher_spec(
@@ -113,7 +144,8 @@ def on_client_change_cipher_spec(
 def on_client_finished(state: states.AwaitResumedClientFinished, received: Received[Finished], config: Config) -> Step:
     check_finished(received.message, state.session.master_secret, Role.CLIENT, state.transcript)
     finished = FinishedPair(received.message.verify_data, state.server_verify_data, state.negotiation.encrypt_then_mac)
-    return _done(state.context, finished, state.session)
+    # the store has the session already, and a ticket is in the client's keeping
+    return ask_handshake_done(state.context, finished, None)
 
 
 def on_server_hello_resuming(
@@ -124,10 +156,30 @@ def on_server_hello_resuming(
         raise IllegalParameter("the server resumes the session with another cipher suite")
     if negotiated.extended_master_secret != session.extended_master_secret:
         raise HandshakeFailure("the server resumes the session with another kind of master secret")
-    awaiting = states.AwaitResumedServerChangeCipherSpec(
-        _restored(context, session, negotiated), negotiated, transcript, session
+    if negotiated.max_fragment_length is None:
+        negotiated = replace(negotiated, max_fragment_length=session.max_fragment_length)
+    following = (
+        states.AwaitResumedNewSessionTicket if negotiated.new_ticket else states.AwaitResumedServerChangeCipherSpec
     )
-    return Step(awaiting, (actions.LogSecret(negotiated.client_random, session.master_secret),))
+    awaiting = following(_restored(context, session, negotiated), negotiated, transcript, session)
+    return Step(
+        awaiting,
+        (
+            *settled_actions(negotiated),
+            actions.LogSecret(negotiated.client_random, session.master_secret),
+        ),
+    )
+
+
+def on_new_session_ticket(
+    state: states.AwaitResumedNewSessionTicket, received: Received[NewSessionTicket], config: Config
+) -> Step:
+    session = with_ticket(state.session, received.message, config)
+    return Step(
+        states.AwaitResumedServerChangeCipherSpec(
+            state.context, state.negotiation, state.transcript.add(received.raw), session
+        )
+    )
 
 
 def on_server_change_cipher_spec(
@@ -146,7 +198,7 @@ def on_server_finished(state: states.AwaitResumedServerFinished, received: Recei
     flight = Flight(state.transcript.add(received.raw))
     verify_data = send_finished(flight, state.write_keys, secret, Role.CLIENT)
     finished = FinishedPair(verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac)
-    done = _done(state.context, finished, state.session)
+    done = ask_handshake_done(state.context, finished, state.session)
     return flight.then(done.state, *done.actions)
 
 
@@ -173,9 +225,26 @@ def _restored(context: SessionContext, session: Session, negotiated: Negotiation
         authentication=Authentication(session.authentication),
         secure_renegotiation=negotiated.secure_renegotiation,
         extended_master_secret=session.extended_master_secret,
+        alpn_protocol=negotiated.alpn_protocol,
     )
 
 
-def _done(context: SessionContext, finished: FinishedPair, session: Session) -> Step:
-    asked = states.AskHandshakeDone(context, finished, session)
-    return Step(asked, (actions.Ask(HandshakeDoneCall(context)),))
+def _ticket_is_usable(session: Session, profile: Profile, config: Config) -> bool:
+    if not (session.ticket and profile.session_tickets and profile.extensions):
+        return False
+    hint = session.ticket_lifetime_hint
+    return hint == 0 or 0 <= config.clock() - session.ticket_received < hint
+
+
+def _may_resume(session: Session, offer: ClientOffer, profile: Profile) -> bool:
+    if session.version != ProtocolVersion.TLS_1_0 or session.server_name != offer.server_name:
+        return False
+    if session.extended_master_secret and not offer.extended_master_secret:
+        raise HandshakeFailure("the session to resume has an extended master secret, the hello does not offer it")
+    if session.extended_master_secret != (offer.extended_master_secret and profile.extended_master_secret):
+        return False
+    if session.cipher_suite not in offer.hello.cipher_suites:
+        raise IllegalParameter("the hello offers a session without its cipher suite")
+    if session.cipher_suite not in profile.cipher_suites:
+        return False
+    return profile.verify is not Verify.REQUIRED or session.peer_trusted

@@ -15,6 +15,7 @@ from tlsexit.crypto.schedule import connection_keys
 from tlsexit.crypto.suites import CipherSuite, KeyType, Premaster
 from tlsexit.exits.calls import (
     CheckCertificateCall,
+    Credentials,
     CryptDataCall,
     CryptOperation,
     GetCAListCall,
@@ -24,7 +25,7 @@ from tlsexit.exits.calls import (
 )
 from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.phases import ExitPhase
-from tlsexit.handshake import actions, negotiation, resume, states
+from tlsexit.handshake import actions, choice, resume, states
 from tlsexit.handshake.agreement import (
     Ephemeral,
     agree,
@@ -34,23 +35,26 @@ from tlsexit.handshake.agreement import (
     server_key_exchange,
     signed_digest,
 )
-from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateVerify
+from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
 from tlsexit.handshake.common import (
+    ask_handshake_done,
     check_finished,
     derive_master_secret,
-    finish_handshake,
     leaf_public_key,
     new_random,
+    new_session,
     rsa_modulus_bytes,
     send_finished,
+    settled_actions,
     transcript_digest,
 )
-from tlsexit.handshake.enums import ClientCertificateType
+from tlsexit.handshake.enums import CertificateStatusType, ClientCertificateType
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ClientHello, ServerHello, ServerHelloDone
 from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Received, Refused, Start
 from tlsexit.handshake.keyexchange import ClientKeyExchange
+from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.profile import Verify
 
@@ -73,31 +77,36 @@ def on_handshake_started(state: states.AskServerStartHandshake, answer: Answered
 
 
 def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHello], config: Config) -> Step:
-    offer = negotiation.read_client_hello(received.message, state.previous, state.context.profile)
+    offer = choice.read_client_hello(received.message, state.previous, state.context.profile)
     transcript = Transcript().add(received.raw)
     context = replace(state.context, server_name=offer.server_name)
-    session = resume.find_session(offer, context.profile, config)
-    if session is not None:
-        return resume.send_resumed_hello(context, offer, session, transcript, config)
-    candidates = negotiation.common_suites(offer, context.profile)
+    resumable = resume.find_session(offer, context.profile, config)
+    if resumable is not None:
+        return resume.send_resumed_hello(context, offer, *resumable, transcript, config)
+    candidates = choice.common_suites(offer, context.profile)
     if not candidates:
         raise HandshakeFailure("no cipher suite in common with the client")
     if candidates[0].key_exchange.certificate is None:
-        return _send_hello(context, offer, candidates[0], transcript, config)
+        return _send_hello(context, offer, candidates[0], None, transcript, config)
     asked = states.AskGetServerCertificate(context, offer, candidates, transcript)
-    call = GetCertificateCall(context, tuple(suite.value for suite in candidates))
+    call = GetCertificateCall(
+        context,
+        tuple(suite.value for suite in candidates),
+        choice.common_groups(offer, context.profile),
+        offer.trusted_authorities,
+    )
     return Step(asked, (actions.Ask(call),))
 
 
 def on_certificate_chosen(state: states.AskGetServerCertificate, answer: Answered, config: Config) -> Step:
-    chain: tuple[bytes, ...] = answer.value
-    own_type = key_type(leaf_public_key(chain, None, config))
+    credentials: Credentials = answer.value
+    own_type = key_type(leaf_public_key(credentials.chain, None, config))
     for suite in state.candidates:
-        if suite.key_exchange.certificate is None:
-            return _send_hello(state.context, state.offer, suite, state.transcript, config)
-        if suite.key_exchange.certificate is own_type:
-            context = replace(state.context, own_chain=chain, authentication=Authentication.SERVER)
-            return _send_hello(context, state.offer, suite, state.transcript, config)
+        needed = suite.key_exchange.certificate
+        if needed is not None and (needed is not own_type or credentials.cipher_suite not in (None, suite.value)):
+            continue
+        shown = None if needed is None else credentials
+        return _send_hello(state.context, state.offer, suite, shown, state.transcript, config)
     raise HandshakeFailure(f"no cipher suite in common with the client fits a certificate for {own_type.value}")
 
 
@@ -214,25 +223,39 @@ def on_change_cipher_spec(
 def on_finished(state: states.AwaitClientFinished, received: Received[Finished], config: Config) -> Step:
     check_finished(received.message, state.master_secret, Role.CLIENT, state.transcript)
     flight = Flight(state.transcript.add(received.raw))
+    session = new_session(state.context, state.negotiation, state.master_secret, config)
+    if state.negotiation.new_ticket:
+        resume.send_ticket(flight, session, config)
     verify_data = send_finished(flight, state.write_keys, state.master_secret, Role.SERVER)
-    finished = negotiation.FinishedPair(received.message.verify_data, verify_data, state.negotiation.encrypt_then_mac)
-    done = finish_handshake(state.context, state.negotiation, state.master_secret, finished, config)
+    finished = FinishedPair(received.message.verify_data, verify_data, state.negotiation.encrypt_then_mac)
+    done = ask_handshake_done(state.context, finished, session)
     return flight.then(done.state, *done.actions)
 
 
 def _send_hello(
     context: SessionContext,
-    offer: negotiation.ClientOffer,
+    offer: ClientOffer,
     suite: CipherSuite,
+    credentials: Credentials | None,
     transcript: Transcript,
     config: Config,
 ) -> Step:
-    """Send ServerHello and Certificate, and ServerKeyExchange as far as it needs no signature."""
-    session_id = b"" if config.session_store is None else config.random(32)
+    """Send ServerHello, Certificate and CertificateStatus, and ServerKeyExchange as far as it needs no signature."""
+    new_ticket = offer.ticket is not None and config.tickets is not None
+    # RFC 5077 §3.4: a server that hands out a ticket keeps no state, and says so with an empty session id
+    session_id = b"" if new_ticket or config.session_store is None else config.random(32)
     server_random = new_random(config)
-    negotiated, answered = negotiation.settle(offer, suite, server_random, session_id, context.profile)
+    negotiated, answered = choice.settle(
+        offer,
+        suite,
+        context.profile,
+        server_random=server_random,
+        session_id=session_id,
+        new_ticket=new_ticket,
+        credentials=credentials,
+    )
     flight = Flight(transcript)
-    flight.actions.append(actions.FixVersion(ProtocolVersion.TLS_1_0))
+    flight.actions += settled_actions(negotiated)
     flight.send(
         ServerHello(ProtocolVersion.TLS_1_0, server_random, session_id, suite.value, NULL_COMPRESSION, answered)
     )
@@ -240,12 +263,16 @@ def _send_hello(
         context,
         cipher_suite=suite.value,
         session_id=session_id,
+        own_chain=() if credentials is None else credentials.chain,
         secure_renegotiation=negotiated.secure_renegotiation,
         extended_master_secret=negotiated.extended_master_secret,
-        authentication=context.authentication or Authentication.ANONYMOUS,
+        alpn_protocol=negotiated.alpn_protocol,
+        authentication=Authentication.ANONYMOUS if credentials is None else Authentication.SERVER,
     )
-    if suite.key_exchange.certificate is not None:
-        flight.send(Certificate(context.own_chain))
+    if credentials is not None:
+        flight.send(Certificate(credentials.chain))
+        if negotiated.status_request:
+            flight.send(CertificateStatus(CertificateStatusType.OCSP, credentials.ocsp_response or b""))
     ephemeral = generate_ephemeral(suite.key_exchange, negotiated.groups, context.profile)
     if ephemeral is None:
         return _request_certificate(flight, context, negotiated, None)
@@ -261,7 +288,7 @@ def _send_hello(
 
 
 def _request_certificate(
-    flight: Flight, context: SessionContext, negotiated: negotiation.Negotiation, ephemeral: Ephemeral | None
+    flight: Flight, context: SessionContext, negotiated: Negotiation, ephemeral: Ephemeral | None
 ) -> Step:
     """End the server's flight, with CertificateRequest before ServerHelloDone if the client is to be asked."""
     # §7.4.4: "A non-anonymous server can optionally request a certificate"
@@ -274,7 +301,7 @@ def _request_certificate(
 
 def _keys_agreed(
     context: SessionContext,
-    negotiated: negotiation.Negotiation,
+    negotiated: Negotiation,
     transcript: Transcript,
     client_key: PublicKey | None,
     pre_master_secret: bytes,

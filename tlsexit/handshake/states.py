@@ -23,6 +23,7 @@ An abbreviated handshake goes from the hello to ``AwaitResumed…ChangeCipherSpe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.keyops import PublicKey
@@ -30,6 +31,7 @@ from tlsexit.crypto.suites import CipherSuite
 from tlsexit.exits.context import SessionContext
 from tlsexit.handshake.agreement import Ephemeral, ServerParams
 from tlsexit.handshake.certificate import CertificateRequest
+from tlsexit.handshake.finished import NewSessionTicket
 from tlsexit.handshake.hello import ClientHello
 from tlsexit.handshake.inputs import Received
 from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
@@ -81,12 +83,22 @@ class AwaitServerCertificate(State):
 
 
 @dataclass(frozen=True, slots=True)
-class AskCheckServerCertificate(State):
-    """CheckCertificate is being asked about the server's chain."""
+class AwaitCertificateStatus(State):
+    """The server said that it may staple a CertificateStatus; it may also go on without (RFC 6066 §8)."""
 
     negotiation: Negotiation
     transcript: Transcript
     leaf_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class AskCheckServerCertificate(State):
+    """CheckCertificate is being asked about the server's chain; ``held`` is a message that came before the answer."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    leaf_key: PublicKey
+    held: Received[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,17 @@ class AskSignCertificateVerify(State):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitNewSessionTicket(State):
+    """Our Finished has gone out; the ServerHello promised a ticket before the key change (RFC 5077 §3.3)."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    master_secret: bytes = field(repr=False)
+    read_keys: DirectionKeys
+    client_verify_data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitServerChangeCipherSpec(State):
     """Our Finished has gone out; the server's key change comes next."""
 
@@ -148,6 +171,7 @@ class AwaitServerChangeCipherSpec(State):
     master_secret: bytes = field(repr=False)
     read_keys: DirectionKeys
     client_verify_data: bytes
+    ticket: NewSessionTicket | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +182,7 @@ class AwaitServerFinished(State):
     transcript: Transcript
     master_secret: bytes = field(repr=False)
     client_verify_data: bytes
+    ticket: NewSessionTicket | None = None
 
 
 # ------------------------------------------------------------------------------------------------ server
@@ -278,6 +303,15 @@ class AwaitClientFinished(State):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitResumedNewSessionTicket(State):
+    """Client: the server took up the session and renews its ticket first (RFC 5077 §3.3)."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitResumedServerChangeCipherSpec(State):
     """Client: the server took up the offered session and changes keys at once (§7.3)."""
 
@@ -322,10 +356,10 @@ class AwaitResumedClientFinished(State):
 
 @dataclass(frozen=True, slots=True)
 class AskHandshakeDone(State):
-    """Both Finished messages are verified; HandshakeDone is being asked."""
+    """Both Finished messages are verified; HandshakeDone is being asked. ``session`` is new and worth remembering."""
 
     finished: FinishedPair
-    session: Session
+    session: Session | None
 
 
 @dataclass(frozen=True, slots=True)

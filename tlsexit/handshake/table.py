@@ -13,8 +13,8 @@ from tlsexit.config import Config
 from tlsexit.constants import Role
 from tlsexit.handshake import client, finish, resume, server
 from tlsexit.handshake import states as s
-from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateVerify
-from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
+from tlsexit.handshake.finished import Finished, NewSessionTicket
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest, ServerHello, ServerHelloDone
 from tlsexit.handshake.inputs import (
@@ -36,6 +36,10 @@ CLIENT: Final[Table] = {
     (s.AwaitServerHello, ServerHello): client.on_server_hello,
     # full handshake
     (s.AwaitServerCertificate, Certificate): client.on_certificate,
+    (s.AwaitCertificateStatus, CertificateStatus): client.on_certificate_status,
+    (s.AwaitCertificateStatus, ServerKeyExchange): client.on_no_certificate_status,
+    (s.AwaitCertificateStatus, CertificateRequest): client.on_no_certificate_status,
+    (s.AwaitCertificateStatus, ServerHelloDone): client.on_no_certificate_status,
     (s.AskCheckServerCertificate, Answered): client.on_certificate_checked,
     (s.AwaitServerKeyExchange, ServerKeyExchange): client.on_server_key_exchange,
     (s.AwaitCertificateRequest, CertificateRequest): client.on_certificate_request,
@@ -43,9 +47,11 @@ CLIENT: Final[Table] = {
     (s.AwaitServerHelloDone, ServerHelloDone): client.on_server_hello_done_after_request,
     (s.AskGetClientCertificate, Answered): client.on_certificate_chosen,
     (s.AskSignCertificateVerify, Answered): client.on_signed,
+    (s.AwaitNewSessionTicket, NewSessionTicket): client.on_new_session_ticket,
     (s.AwaitServerChangeCipherSpec, ChangeCipherSpecReceived): client.on_change_cipher_spec,
     (s.AwaitServerFinished, Finished): client.on_finished,
     # abbreviated handshake
+    (s.AwaitResumedNewSessionTicket, NewSessionTicket): resume.on_new_session_ticket,
     (s.AwaitResumedServerChangeCipherSpec, ChangeCipherSpecReceived): resume.on_server_change_cipher_spec,
     (s.AwaitResumedServerFinished, Finished): resume.on_server_finished,
     # both

@@ -1,8 +1,8 @@
 """The ClientHello in SSL 2.0 format that old clients open with (RFC 2246 appendix E.1).
 
-Only reading is provided: RFC 6176 §3 forbids clients to send one and lets servers accept it, as long as SSL 2.0 itself
-is never negotiated. What follows after it is ordinary TLS. The handshake hashes cover the message from ``msg_type`` on,
-without the 2-byte record length before it.
+RFC 6176 §3 forbids clients to send one, so tlsexit does only where a profile asks for it, to see what a server makes of
+it; it lets servers accept one, as long as SSL 2.0 itself is never negotiated. What follows after it is ordinary TLS. The
+handshake hashes cover the message from ``msg_type`` on, without the 2-byte record length before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from tlsexit.alerts import DecodeError, IllegalParameter, UnexpectedMessage
 from tlsexit.constants import NULL_COMPRESSION, RANDOM_LENGTH
 from tlsexit.handshake.hello import ClientHello
-from tlsexit.wire import Message, Uint, parse_prefix
+from tlsexit.wire import Message, Uint, build, parse_prefix
 
 V2_CLIENT_HELLO_TYPE: Final = 1
 """``msg_type``; with the version it is what tells the format from other data (appendix E.1)."""
@@ -89,3 +89,13 @@ def parse_v2_client_hello(data: bytes) -> ClientHello:
         compression_methods=(NULL_COMPRESSION,),
         extensions=None,
     )
+
+
+def build_v2_client_hello(hello: ClientHello) -> bytes:
+    """Return ``hello`` in SSL 2.0 format, from ``msg_type`` on; what has no place there (extensions) is left out.
+
+    The random becomes a challenge of 32 bytes, "the TLS client should use" (appendix E.1).
+    """
+    specs = b"".join(b"\0" + suite.to_bytes(2, "big") for suite in hello.cipher_suites)
+    header = V2ClientHelloHeader(V2_CLIENT_HELLO_TYPE, hello.client_version, len(specs), 0, RANDOM_LENGTH)
+    return build(V2_CLIENT_HELLO_HEADER, header, "V2ClientHello") + specs + hello.random

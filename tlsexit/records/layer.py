@@ -99,6 +99,10 @@ class RecordLayer:
             raise LocalError("protected input cannot be taken as it is")
         return self._reader.take(size)
 
+    def take_rest(self) -> bytes:
+        """Remove and return everything undelivered: what followed the peer's close_notify is not TLS (§7.2.1)."""
+        return self._reader.take(self._reader.buffered)
+
     def next_record(self) -> Record | None:
         """Return the next record, opened under the current read state, or None as long as it is incomplete.
 
@@ -194,6 +198,11 @@ class RecordLayer:
         for fragment in fragments(view, self._max_fragment, split):
             size += state.seal(content_type, version, fragment, memory[size:])
         self._output.commit(size)
+
+    def send_bare(self, data: bytes) -> None:
+        """Put ``data`` out as it is, outside any record: an SSL 2.0 ClientHello, on request (appendix E)."""
+        self._output.reserve(len(data))[: len(data)] = data
+        self._output.commit(len(data))
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Make the pending write state current: the next record goes out under ``keys`` (§6.1).

@@ -1,0 +1,210 @@
+"""The server's side of the hellos: reading the offer, choosing a suite, answering extensions (RFC 2246 §7.4.1).
+
+Extensions: as in :mod:`.offer`. A server answers only what was offered (RFC 4366 §2.3), and ignores what it does not
+know. On a resumption the extensions that belong to the session are neither read nor answered (RFC 4366 §3).
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+
+from tlsexit.alerts import (
+    HandshakeFailure,
+    IllegalParameter,
+    NoApplicationProtocol,
+    ProtocolVersionError,
+    UnrecognizedName,
+)
+from tlsexit.constants import EMPTY_RENEGOTIATION_INFO_SCSV, NULL_COMPRESSION, ProtocolVersion, Role
+from tlsexit.crypto.suites import SUITES, CipherSuite
+from tlsexit.exits.calls import Credentials
+from tlsexit.handshake import extensions as ext
+from tlsexit.handshake.enums import CertificateStatusType, ExtensionType
+from tlsexit.handshake.extensions import Extension
+from tlsexit.handshake.hello import ClientHello
+from tlsexit.handshake.negotiation import (
+    ELLIPTIC,
+    UNCOMPRESSED,
+    ClientOffer,
+    FinishedPair,
+    Negotiation,
+    check_bodies,
+    check_not_weakened,
+)
+from tlsexit.profile import Profile, Verify
+from tlsexit.session import Session
+
+_ALPN = ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION
+
+
+def read_client_hello(hello: ClientHello, previous: FinishedPair | None, profile: Profile) -> ClientOffer:
+    """Check the hello for what no choice of suite can mend, and read its extensions."""
+    if hello.client_version < ProtocolVersion.TLS_1_0:
+        # a higher version is answered with ours (§7.4.1.3); a lower one cannot be (SSL 3.0: RFC 7568)
+        raise ProtocolVersionError(f"the client offers version {hello.client_version:#06x} at most")
+    if NULL_COMPRESSION not in hello.compression_methods:
+        raise IllegalParameter("the client does not offer null compression (§7.4.1.2)")
+    offered = hello.extensions or ()
+    check_bodies(offered, ext.BODIES[Role.CLIENT])
+    formats = ext.read(offered, ExtensionType.EC_POINT_FORMATS, ext.EC_POINT_FORMATS)
+    code = ext.read(offered, ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH)
+    status = ext.read(offered, ExtensionType.STATUS_REQUEST, ext.CERTIFICATE_STATUS_REQUEST)
+    authorities = ext.read(offered, ExtensionType.TRUSTED_CA_KEYS, ext.TRUSTED_AUTHORITIES)
+    return ClientOffer(
+        hello=hello,
+        previous=previous,
+        secure_renegotiation=_secure_renegotiation(hello, previous),
+        server_name=_host_name(ext.read(offered, ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST), profile),
+        groups=ext.read(offered, ExtensionType.SUPPORTED_GROUPS, ext.SUPPORTED_GROUPS),
+        uncompressed_points=formats is None or UNCOMPRESSED in formats,
+        extended_master_secret=ext.find(offered, ExtensionType.EXTENDED_MASTER_SECRET) is not None,
+        encrypt_then_mac=ext.find(offered, ExtensionType.ENCRYPT_THEN_MAC) is not None,
+        max_fragment_length=None if code is None else 256 << code,
+        alpn=ext.read(offered, _ALPN, ext.PROTOCOL_NAME_LIST) or (),
+        ticket=ext.find(offered, ExtensionType.SESSION_TICKET),
+        status_request=status is not None and status.status_type == CertificateStatusType.OCSP,
+        signed_certificate_timestamps=ext.find(offered, ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP) is not None,
+        trusted_authorities=None
+        if authorities is None
+        else tuple((item.identifier_type, item.identifier) for item in authorities),
+    )
+
+
+def common_suites(offer: ClientOffer, profile: Profile) -> tuple[CipherSuite, ...]:
+    """Return the suites both sides have, in the client's order of preference or, by profile, the server's."""
+    offered = offer.hello.cipher_suites
+    first, second = (profile.cipher_suites, offered) if profile.server_preference else (offered, profile.cipher_suites)
+    wanted = frozenset(second)
+    common = [SUITES[value] for value in dict.fromkeys(first) if value in wanted and value in SUITES]
+    if profile.verify is Verify.REQUIRED:
+        # an anonymous suite cannot carry the client's certificate (§7.4.4), so it cannot satisfy the profile
+        common = [suite for suite in common if not suite.key_exchange.anonymous]
+    if not common_groups(offer, profile):
+        # RFC 4492 §4: an ECC suite only if the client's curves and point formats can be honoured
+        common = [suite for suite in common if suite.key_exchange.premaster not in ELLIPTIC]
+    return tuple(common)
+
+
+def common_groups(offer: ClientOffer, profile: Profile) -> tuple[int, ...]:
+    """Return the curves both sides have, favourite of the server first; a client that lists none takes any."""
+    if not offer.uncompressed_points:
+        return ()
+    if offer.groups is None:
+        return profile.groups
+    return tuple(group for group in profile.groups if group in offer.groups)
+
+
+def settle(
+    offer: ClientOffer,
+    suite: CipherSuite,
+    profile: Profile,
+    *,
+    server_random: bytes,
+    session_id: bytes,
+    new_ticket: bool,
+    credentials: Credentials | None = None,
+    resumed: Session | None = None,
+) -> tuple[Negotiation, tuple[Extension, ...] | None]:
+    """Return what the server's hello settles, and its extensions (None: a hello without extensions).
+
+    ``credentials`` are what the server shows in a full handshake, ``resumed`` the session of an abbreviated one.
+    """
+    encrypt_then_mac = offer.encrypt_then_mac and profile.encrypt_then_mac and suite.cipher.is_block
+    check_not_weakened(offer.previous, suite, encrypt_then_mac)
+    negotiated = Negotiation(
+        suite=suite,
+        client_version=offer.hello.client_version,
+        client_random=offer.hello.random,
+        server_random=server_random,
+        session_id=session_id,
+        groups=common_groups(offer, profile),
+        extended_master_secret=offer.extended_master_secret and profile.extended_master_secret,
+        encrypt_then_mac=encrypt_then_mac,
+        secure_renegotiation=offer.secure_renegotiation,
+        max_fragment_length=offer.max_fragment_length if resumed is None else resumed.max_fragment_length,
+        alpn_protocol=_alpn_protocol(offer, profile),
+        new_ticket=new_ticket,
+        status_request=offer.status_request and credentials is not None and credentials.ocsp_response is not None,
+        sct_list=credentials.sct_list if offer.signed_certificate_timestamps and credentials is not None else (),
+    )
+    answered = _answers(offer, negotiated)
+    if resumed is None:
+        answered += _session_answers(offer, negotiated, credentials)
+    return negotiated, tuple(answered) or None
+
+
+def _answers(offer: ClientOffer, negotiated: Negotiation) -> list[Extension]:
+    """Extensions that are settled anew by every handshake, abbreviated ones included."""
+    answered = []
+    if negotiated.secure_renegotiation:
+        previous = offer.previous
+        saved = b"" if previous is None else previous.client + previous.server
+        answered.append(ext.extension(ExtensionType.RENEGOTIATION_INFO, ext.RENEGOTIATION_INFO, saved))
+    if negotiated.extended_master_secret:
+        answered.append(Extension(ExtensionType.EXTENDED_MASTER_SECRET, b""))
+    if negotiated.encrypt_then_mac:
+        answered.append(Extension(ExtensionType.ENCRYPT_THEN_MAC, b""))
+    if negotiated.new_ticket:
+        answered.append(Extension(ExtensionType.SESSION_TICKET, b""))
+    if negotiated.alpn_protocol is not None:
+        answered.append(ext.extension(_ALPN, ext.PROTOCOL_NAME_LIST, (negotiated.alpn_protocol.encode(),)))
+    if negotiated.max_fragment_length is not None and offer.max_fragment_length == negotiated.max_fragment_length:
+        code = negotiated.max_fragment_length.bit_length() - 9
+        answered.append(ext.extension(ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH, code))
+    return answered
+
+
+def _session_answers(offer: ClientOffer, negotiated: Negotiation, credentials: Credentials | None) -> list[Extension]:
+    """Extensions that belong to the session: not sent on a resumption (RFC 4366 §3)."""
+    answered = []
+    if offer.server_name is not None:
+        answered.append(Extension(ExtensionType.SERVER_NAME, b""))
+    if negotiated.suite.key_exchange.premaster in ELLIPTIC and offer.offers(ExtensionType.EC_POINT_FORMATS):
+        answered.append(ext.extension(ExtensionType.EC_POINT_FORMATS, ext.EC_POINT_FORMATS, (UNCOMPRESSED,)))
+    if negotiated.status_request:
+        answered.append(Extension(ExtensionType.STATUS_REQUEST, b""))
+    if negotiated.sct_list:
+        kind, grammar = ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP, ext.SIGNED_CERTIFICATE_TIMESTAMP_LIST
+        answered.append(ext.extension(kind, grammar, negotiated.sct_list))
+    if credentials is not None and credentials.used_trusted_ca_keys and offer.trusted_authorities is not None:
+        answered.append(Extension(ExtensionType.TRUSTED_CA_KEYS, b""))
+    return answered
+
+
+def _secure_renegotiation(hello: ClientHello, previous: FinishedPair | None) -> bool:
+    """Whether the client signals RFC 5746, by extension or SCSV; it must name the previous handshake (§3.6, §3.7)."""
+    signalled = EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
+    offered = ext.read(hello.extensions, ExtensionType.RENEGOTIATION_INFO, ext.RENEGOTIATION_INFO)
+    if previous is not None and (signalled or offered is None):
+        raise HandshakeFailure("the client renegotiates without naming the previous handshake")
+    if offered is None:
+        return signalled
+    expected = b"" if previous is None else previous.client
+    if not compare_digest(offered, expected):
+        raise HandshakeFailure("renegotiation_info does not match the previous handshake")
+    return True
+
+
+def _host_name(names: tuple[ext.ServerName, ...] | None, profile: Profile) -> str | None:
+    """Return the host name of a server_name extension in lower case; other kinds of name are ignored (RFC 6066 §3)."""
+    name = None if names is None else ext.host_name(names)
+    if name is None:
+        return None
+    try:
+        host = name.decode("ascii").lower()
+    except UnicodeDecodeError as error:
+        raise IllegalParameter("server_name: the host name is not ASCII") from error
+    if profile.server_names and host not in profile.server_names:
+        # RFC 6066 §3 discourages the warning: clients react to it in different ways
+        raise UnrecognizedName(f"{host} is not a name this server serves")
+    return host
+
+
+def _alpn_protocol(offer: ClientOffer, profile: Profile) -> str | None:
+    """Return the first of our protocols that the client has; none in common is fatal (RFC 7301 §3.2)."""
+    if not profile.alpn or not offer.alpn:
+        return None
+    for name in profile.alpn:
+        if name.encode() in offer.alpn:
+            return name
+    raise NoApplicationProtocol("no application protocol in common with the client")
