@@ -231,6 +231,8 @@ hello_request = message("hello_request", HelloRequest(), hashed=False)
 
 def _build_client_key_exchange(forge: Forge) -> bytes:
     premaster = SUITES[forge.suite].key_exchange.premaster
+    if not forge.peer_chain and forge.server_params is None:
+        return encode(kx.ClientKeyExchange(bytes(8)))  # so early that nothing is known of the server
     if premaster is Premaster.RSA:
         assert forge.client_hello is not None
         forge.pre_master_secret = forge.client_hello.client_version.to_bytes(2, "big") + bytes(range(46))

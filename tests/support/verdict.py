@@ -1,0 +1,72 @@
+"""What must hold at the engine's end when a conversation is over."""
+
+from __future__ import annotations
+
+from tests.support.ends import check_phases
+from tests.support.forge import Forge
+from tests.support.pair import End
+from tlsexit.alerts import AlertDescription, AlertLevel, AlertReceived, ExitFailed, PeerError
+from tlsexit.events import Closed, PhaseSeen
+from tlsexit.exits.calls import HandshakeAlertCall
+from tlsexit.handshake import states
+
+
+def alert_call(end: End) -> HandshakeAlertCall | None:
+    """The HandshakeAlert question that was asked, if it was."""
+    asked = [item.call for item in end.seen if isinstance(item, PhaseSeen) and item.answer is None]
+    alerts = [call for call in asked if isinstance(call, HandshakeAlertCall)]
+    assert len(alerts) <= 1
+    return alerts[0] if alerts else None
+
+
+def refused(forge: Forge, description: AlertDescription) -> None:
+    """The engine has answered with this fatal alert, its last word, and told its application and its exit the same."""
+    end = forge.target
+    error = end.connection.error
+    assert forge.fatal is description, (forge.alerts, error, end.connection.state)
+    assert forge.alerts[-1].level == AlertLevel.FATAL
+    assert isinstance(error, (PeerError, ExitFailed))
+    assert error.description is description
+    is_over(end)
+    call = alert_call(end)
+    if call is not None:
+        assert (call.level, call.description, call.remote) == (AlertLevel.FATAL, description, False)
+
+
+def ended_by_peer(forge: Forge, description: int, *, level: AlertLevel = AlertLevel.FATAL) -> None:
+    """The forge's alert has ended the connection, and nothing fatal came back (§7.2.2)."""
+    end = forge.target
+    assert forge.fatal is None, forge.alerts
+    assert isinstance(end.connection.error, AlertReceived)
+    assert end.connection.error.description == description
+    is_over(end)
+    call = alert_call(end)
+    if call is not None:
+        assert (call.level, call.description, call.remote) == (level, description, True)
+
+
+def is_over(end: End) -> None:
+    """The connection is closed for good: one Closed event, the last, and nothing more goes in or out."""
+    connection = end.connection
+    assert isinstance(connection.state, states.Closed)
+    assert not connection.established
+    assert [event for event in end.events if isinstance(event, Closed)] == end.events[-1:] == [Closed(connection.error)]
+    assert connection.pending_exit is None
+    check_phases(end)
+    connection.receive_data(b"whatever comes now")
+    end.drive()
+    assert connection.data_to_send() == b""
+
+
+def carries_data(forge: Forge) -> None:
+    """The handshake is complete at both ends, and data flows both ways."""
+    end = forge.target
+    assert end.connection.established, end.connection.error
+    assert forge.peer_finished_is_right
+    check_phases(end)
+    before = end.received
+    forge.send_record(23, b"from the forge")
+    assert end.received == before + b"from the forge"
+    end.connection.send(b"from the engine")
+    forge.listen()
+    assert forge.application_data.endswith(b"from the engine")
