@@ -31,6 +31,10 @@ TIMEOUT = 20.0
 """Seconds for the handshake and for each operation after it."""
 
 
+END = b"the end\n"
+"""How the server's answers end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What tlsexit saw of one connection; ``received`` is the peer's whole answer or request."""
@@ -53,8 +57,11 @@ def engine_client(
     *,
     client_cert: str | None = None,
     session: Session | None = None,
+    padding: int = 0,
 ) -> Result:
     """Connect to a peer's server as the name localhost, send REQUEST, and read the answer to its end.
+
+    A header of ``padding`` bytes makes the request longer.
 
     ``suites`` are offered in this order; ``client_cert`` names a certificate of the test PKI; ``session`` is offered
     for resumption. Raises TlsError when the handshake fails and OSError when the network does.
@@ -62,7 +69,7 @@ def engine_client(
     profile = Profile.client(cipher_suites=tuple(suites), server_name="localhost", root_ca_ids=("test",), **SMALL_KEYS)
     builtin = _builtin(pki, [] if client_cert is None else [client_cert])
     with connect((host, port), profile, pki=builtin, session=session, timeout=TIMEOUT) as tls:
-        tls.sendall(REQUEST.encode())
+        tls.sendall(REQUEST.replace("\r\n\r\n", f"\r\nX-Padding: {'p' * padding}\r\n\r\n").encode())
         received, closed = _read_to_end(tls)
         return _result(tls, received, closed=closed)
 
@@ -90,7 +97,7 @@ def engine_server(
 ) -> Iterator[EngineServer]:
     """Run a tlsexit server that shows ``certificate`` and answers every request with a body of ``size`` bytes.
 
-    All its connections share one session store. The thread has ended when the context is left.
+    All its connections share one session store. The thread ends when the context is left: read the outcomes then.
     """
     verify = Verify.REQUIRED if client_auth else Verify.NONE
     profile = Profile.server(cipher_suites=tuple(suites), verify=verify, root_ca_ids=("test",), **SMALL_KEYS)
@@ -141,7 +148,7 @@ def _answer(sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: 
             if not (data := tls.recv()):
                 return _result(tls, request, closed=True)
             request += data
-        body = (b"tlsexit " * (size // 8 + 1))[: size - 1] + b"\n"
+        body = (b"tlsexit " * (size // 8 + 1))[: size - len(END)] + END
         tls.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         return _result(tls, request, closed=False)
 

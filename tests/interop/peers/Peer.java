@@ -46,6 +46,11 @@ public class Peer {
         return b.toString();
     }
 
+    /** Read a request up to its empty line. */
+    static void request(InputStream in) throws IOException {
+        for (String s = line(in); !s.isEmpty() && !s.equals("\r"); s = line(in)) { }
+    }
+
     /** Handshake, and whether it resumed a session: one that is older than the connection. */
     static boolean handshake(SSLSocket s) throws Exception {
         Thread.sleep(2);
@@ -71,7 +76,7 @@ public class Peer {
                         protocol(s, a.length > 4 ? a[4] : null);
                         if (Boolean.getBoolean("auth") || System.getProperty("auth") != null) s.setNeedClientAuth(true);
                         boolean resumed = handshake(s);
-                        line(s.getInputStream());
+                        request(s.getInputStream());
                         if (System.getProperty("reneg") != null) s.startHandshake();
                         SSLSession z = s.getSession();
                         String body = z.getProtocol() + " " + z.getCipherSuite() + " resumed=" + resumed + " peer=" + peer(z) + " alpn=" + s.getApplicationProtocol() + "\n";

@@ -97,7 +97,8 @@ class Peer(ABC):
     ) -> ClientRun:
         """Run a client that offers ``suite`` only, sends REQUEST and prints the answer; it ends when the server closes.
 
-        With ``resume`` it connects a second time and offers the first session.
+        With ``resume`` it connects a second time and offers the first session. Resumption by id means that it offers
+        no ticket extension; otherwise it does.
         """
 
     @abstractmethod

@@ -50,19 +50,30 @@ def priority(suite: Suite) -> str:
 
 
 def described(text: str) -> int | None:
-    """The suite behind ``(TLS1.0)-(DHE-RSA-2048)-(AES-128-CBC)-(SHA1)``, the last one in ``text``."""
-    found = re.findall(r"\(TLS1\.0[^)]*\)-\((.*?)\)-\((.*?)\)-\((.*?)\)(?:-\((.*?)\))?", text)
-    if not found:
+    """The suite behind ``(TLS1.0-X.509)-(DHE-FFDHE2048)-(AES-128-CBC)-(SHA1)``, unless several fit.
+
+    A named group stands where the kind of certificate would.
+    """
+    found = re.search(r"\(TLS1\.0[^)]*\)-\((.*?)\)-\((.*?)\)-\((.*?)\)", text)
+    if found is None:
         return None
-    parts = [part for part in found[-1] if part]
-    key_exchange, bulk, digest = "-".join(parts[:-2]), parts[-2], parts[-1]
-    for suite in SUITES.values():
-        if (cipher(suite), mac(suite)) == (bulk, digest) and not suite.export:
-            name = KEY_EXCHANGES[suite.key_exchange]
-            words = key_exchange.split("-")
-            if [word for word in words if word in name.split("-")] == name.split("-"):
-                return suite.number
-    return None
+    family = found[1] if found[1].startswith("ANON") else found[1].partition("-")[0]
+    fitting = [
+        suite.number
+        for suite in SUITES.values()
+        if (cipher(suite), mac(suite)) == (found[2], found[3]) and KEY_EXCHANGES[suite.key_exchange].startswith(family)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def named(text: str) -> int | None:
+    """The suite that the server's page calls ``DHE_RSA_AES_128_CBC_SHA1``."""
+    found = re.search(r"<TD>Ciphersuite</TD><TD>(\w+)</TD>", text)
+    names = {
+        f"{suite.key_exchange}_{cipher(suite)}_{mac(suite)}".replace("-", "_").upper(): suite.number
+        for suite in SUITES.values()
+    }
+    return names.get(found[1]) if found else None
 
 
 class GnuTls(Peer):
@@ -100,7 +111,7 @@ class GnuTls(Peer):
             command += ["--x509certfile", pki.certificate(own), "--x509keyfile", pki.key(own)]
         if resume is not None:
             command += ["--resume"]
-        if resume is not Resumption.TICKET:
+        if resume is Resumption.ID:
             command += ["--noticket"]
         done = run(command, send=REQUEST, hold=True)
         connections = re.split(r"^Connecting to ", done.output, flags=re.MULTILINE)[1:]
@@ -108,4 +119,4 @@ class GnuTls(Peer):
         return ClientRun(done.returncode, done.output, reports)
 
     def server_report(self, answer: str, log: str) -> Report:
-        return Report(described(answer), "This is a resumed session" in log, "Certificate Information:" in answer)
+        return Report(named(answer), "This is a resumed session" in log, "Certificate Information:" in answer)

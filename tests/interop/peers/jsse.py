@@ -15,9 +15,10 @@ JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "
 LINE = re.compile(r"TLSv1 (?P<suite>(?:TLS|SSL)_\S+) resumed=(?P<resumed>\w+) peer=(?P<peer>\S+)")
 
 
-def report(line: re.Match[str]) -> Report:
+def report(line: re.Match[str], *, server: bool) -> Report:
     """What one line of the program says."""
-    return Report(suite_number(line["suite"]), line["resumed"] == "true", line["peer"] != "-")
+    certificate = line["peer"] != "-" if server else None
+    return Report(suite_number(line["suite"]), line["resumed"] == "true", certificate)
 
 
 class Jsse(Peer):
@@ -53,10 +54,12 @@ class Jsse(Peer):
         properties = [f"cert={certificate_for_client(suite)}"] if client_cert else []
         if resume is not None:
             properties += ["resume=1"]
-        command = self._command(*properties, tickets=resume is Resumption.TICKET)
+        command = self._command(*properties, tickets=resume is not Resumption.ID)
         done = run([*command, "client", str(port), self.workshop.pki().folder, suite.iana])
-        return ClientRun(done.returncode, done.output, tuple(report(line) for line in LINE.finditer(done.output)))
+        return ClientRun(
+            done.returncode, done.output, tuple(report(line, server=False) for line in LINE.finditer(done.output))
+        )
 
     def server_report(self, answer: str, log: str) -> Report:
         found = LINE.search(answer)
-        return report(found) if found else Report()
+        return report(found, server=True) if found else Report()

@@ -13,9 +13,10 @@ from tests.interop.suites import Suite, suite_number
 VERSION_PROBE = "#include <mbedtls/version.h>\nversion MBEDTLS_VERSION_STRING_FULL\n"
 
 
-def report(line: re.Match[str]) -> Report:
+def report(line: re.Match[str], *, server: bool) -> Report:
     """What one line of the program says."""
-    return Report(suite_number(line["suite"]), line["resumed"] == "1", line["peer"] == "yes")
+    certificate = line["peer"] == "yes" if server else None
+    return Report(suite_number(line["suite"]), line["resumed"] == "1", certificate)
 
 
 LINE = re.compile(r"TLSv1\.0 (?P<suite>TLS-\S+) resumed=(?P<resumed>\d) peer=(?P<peer>\S+)")
@@ -61,12 +62,12 @@ class MbedTls(Peer):
         environment = {"CERT": certificate_for_client(suite)} if client_cert else {}
         if resume is not None:
             environment["RESUME"] = "1"
-        if resume is not Resumption.TICKET:
+        if resume is Resumption.ID:
             environment["NO_TICKET"] = "1"
         done = run([program, "client", str(port), pki.folder, f"{suite.number:x}"], environment)
         lines = [line for line in LINE.finditer(done.output) if "HTTP" in done.output[line.end() : line.end() + 20]]
-        return ClientRun(done.returncode, done.output, tuple(report(line) for line in lines))
+        return ClientRun(done.returncode, done.output, tuple(report(line, server=False) for line in lines))
 
     def server_report(self, answer: str, log: str) -> Report:
         found = LINE.search(answer)
-        return report(found) if found else Report()
+        return report(found, server=True) if found else Report()

@@ -29,11 +29,8 @@ static const char *alpn[2];
 static unsigned char master[48];
 
 static int resumed(const mbedtls_ssl_context *s) {
-    mbedtls_ssl_session now; int same;
-    mbedtls_ssl_session_init(&now);
-    same = !mbedtls_ssl_get_session(s, &now) && !memcmp(now.master, master, sizeof master);
-    memcpy(master, now.master, sizeof master);
-    mbedtls_ssl_session_free(&now);
+    int same = !memcmp(s->session->master, master, sizeof master);
+    memcpy(master, s->session->master, sizeof master);
     return same;
 }
 
@@ -57,7 +54,7 @@ static int collect(mbedtls_ssl_context *s, unsigned char *b, int size, int serve
     return n;
 }
 static int talk(mbedtls_ssl_context *s, mbedtls_net_context *fd, int server) {
-    unsigned char b[2000]; int r, n;
+    static unsigned char b[1 << 18]; int r, n;
     mbedtls_ssl_set_bio(s, fd, mbedtls_net_send, mbedtls_net_recv, mbedtls_net_recv_timeout);
     while ((r = mbedtls_ssl_handshake(s)) == MBEDTLS_ERR_SSL_WANT_READ || r == MBEDTLS_ERR_SSL_WANT_WRITE) ;
     if (check(r, "handshake") < 0) return r;
@@ -75,7 +72,7 @@ static int talk(mbedtls_ssl_context *s, mbedtls_net_context *fd, int server) {
             mbedtls_ssl_conf_read_timeout(&conf, 0);
             if (r != MBEDTLS_ERR_SSL_TIMEOUT && check(r, "read") < 0) return -1;
         }
-        n = snprintf((char *)b + 200, sizeof b - 200, "%s %s resumed=%d peer=%s alpn=%s\n", mbedtls_ssl_get_version(s), mbedtls_ssl_get_ciphersuite(s), resumed(s),
+        n = snprintf((char *)b + 200, 800, "%s %s resumed=%d peer=%s alpn=%s\n", mbedtls_ssl_get_version(s), mbedtls_ssl_get_ciphersuite(s), resumed(s),
                      mbedtls_ssl_get_peer_cert(s) ? "yes" : "-", mbedtls_ssl_get_alpn_protocol(s) ? mbedtls_ssl_get_alpn_protocol(s) : "-");
         r = snprintf((char *)b, 200, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n", n);
         memmove(b + r, b + 200, n);

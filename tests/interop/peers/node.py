@@ -53,7 +53,7 @@ class Node4(Peer):
         environment = {"CLIENT_CERT": certificate_for_client(suite)} if client_cert else {}
         if resume is not None:
             environment["RESUME"] = "1"
-        if resume is not Resumption.TICKET:
+        if resume is Resumption.ID:
             environment["NO_TICKET"] = "1"
         done = run(self._command("client", str(port), suite.openssl), environment)
         return ClientRun(done.returncode, done.output, tuple(reports(done.output)))

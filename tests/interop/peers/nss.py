@@ -58,9 +58,9 @@ class Nss(Peer):
         self, port: int, suite: Suite, *, client_cert: bool = False, resume: Resumption | None = None
     ) -> ClientRun:
         where = ["-p", str(port), "-d", self.workshop.nss_database(suite.certificate), *TLS10]
-        if client_cert:
-            where += ["-n", certificate_for_client(suite)]
-        if resume is Resumption.TICKET:
+        # without -n the tools look for a certificate that fits
+        where += ["-n", certificate_for_client(suite) if client_cert else "none"]
+        if resume is not Resumption.ID:
             where += ["-u"]
         if resume is None:
             # from a file: tstclnt goes round in circles when its input is a pipe that has been closed

@@ -71,7 +71,7 @@ class OpenSsl(Peer):
         if client_cert:
             own = certificate_for_client(suite)
             command += ["-cert", pki.certificate(own), "-key", pki.key(own)]
-        if resume is not Resumption.TICKET:
+        if resume is Resumption.ID:
             command += ["-no_ticket"]
         if resume is None:
             runs = [run(command, send=REQUEST)]

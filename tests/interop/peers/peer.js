@@ -21,7 +21,9 @@ if (role === 'server') {
   var cache = {}, s = tls.createServer(o, function (k) {
     k.on('error', function () {});
     var p = k.getPeerCertificate && k.getPeerCertificate();
-    k.once('data', function () {
+    var asked = '';
+    k.on('data', function (d) {
+      asked += d; if (asked.slice(-4) !== '\r\n\r\n') return;
       var body = JSON.stringify({ cipher: k.getCipher(), peer: p && p.subject && p.subject.CN, reused: k.isSessionReused && k.isSessionReused(), alpn: k.alpnProtocol }) + '\n';
       var reply = function () { k.end('HTTP/1.0 200 OK\r\nContent-Length: ' + body.length + '\r\n\r\n' + body); };
       if (env.RENEG) k.renegotiate({ rejectUnauthorized: false }, function (e) { console.error('renegotiated', e); reply(); }); else reply();

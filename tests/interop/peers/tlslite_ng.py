@@ -56,7 +56,7 @@ class TlsLite(Peer):
     def run_client(
         self, port: int, suite: Suite, *, client_cert: bool = False, resume: Resumption | None = None
     ) -> ClientRun:
-        environment = _environment(suite, tickets=resume is Resumption.TICKET)
+        environment = _environment(suite, tickets=resume is not Resumption.ID)
         if client_cert:
             environment["CERT"] = certificate_for_client(suite)
         if resume is not None:

@@ -2,7 +2,7 @@
 
     tlslite_peer.py server PORT DIR CERT [SUITES-HEX]        tlslite_peer.py client PORT DIR [SUITES-HEX]
 
-Environment: AUTH=1 server asks for a certificate; CERT=client client certificate; ALPN=http/1.1; RESUME=1 second
+Environment: AUTH=1 server demands a certificate; CERT=client client certificate; ALPN=http/1.1; RESUME=1 second
 connection; ANON=1 DH_anon / ECDH_anon; NO_TICKET=1.
 """
 
@@ -83,6 +83,8 @@ def answer(sock: socket.socket, folder: str, name: str, cache: Any) -> None:
                 sessionCache=cache,
                 alpn=alpn,
             )
+            if os.environ.get("AUTH") and not connection.session.clientCertChain:
+                raise ValueError("the client showed no certificate")
         collect(connection, b"\r\n\r\n")
         session = connection.session
         body = f"{describe(connection)} peer={bool(session.clientCertChain)} alpn={session.appProto!r}"
@@ -120,9 +122,8 @@ def call(port: int, folder: str) -> None:
                 chain, key, session=session, settings=settings(), serverName="localhost", alpn=alpn
             )
         connection.send(b"GET / HTTP/1.0\r\n\r\n")
-        reply = collect(connection, None)
         session = connection.session
-        print(describe(connection), f"alpn={session.appProto!r}", reply[:60])
+        print(describe(connection), f"alpn={session.appProto!r}", collect(connection, None)[:60])
         connection.close()
 
 

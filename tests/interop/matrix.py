@@ -1,0 +1,142 @@
+"""What is tried with which peer: the table behind the parametrised tests and behind docs/interop.md.
+
+Every (peer, role, suite) is either tried or has a reason in :data:`LACKS`; tests/interop/test_matrix.py checks that
+the reasons neither overlap with nor leave gaps in what is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from tests.interop.peers.all import PEERS
+from tests.interop.suites import SUITES, Suite
+
+
+class Role(Enum):
+    """Which part the peer plays; tlsexit plays the other."""
+
+    SERVER = "server"
+    CLIENT = "client"
+
+
+class Variant(Enum):
+    """What happens besides a handshake and an exchange of data."""
+
+    PLAIN = "plain"
+    CLIENT_CERTIFICATE = "client-certificate"
+    RESUMPTION = "resumption"
+
+
+CORE = (0x0001, 0x0002, 0x0004, 0x0005, 0x000A, 0x002F, 0x0035, 0x0016, 0x0033, 0x0039)
+"""The suites tried in every variant; all others are tried plain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One conversation with a peer."""
+
+    peer: str
+    role: Role
+    suite: Suite
+    variant: Variant
+
+    def __str__(self) -> str:
+        return f"{self.peer}-{self.role.value}-{self.suite}-{self.variant.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Suites that a peer does not have, and why."""
+
+    reason: str
+    suites: Callable[[Suite], bool]
+    roles: tuple[Role, ...] = (Role.SERVER, Role.CLIENT)
+
+
+def cipher(*names: str) -> Callable[[Suite], bool]:
+    """Suites with one of these bulk ciphers."""
+    return lambda suite: suite.cipher in names
+
+
+def numbered(*numbers: int) -> Callable[[Suite], bool]:
+    """Suites with one of these numbers."""
+    return lambda suite: suite.number in numbers
+
+
+def export(suite: Suite) -> bool:
+    """40-bit export suites."""
+    return suite.export
+
+
+def dss(suite: Suite) -> bool:
+    """Suites with a DSA certificate."""
+    return suite.certificate == "dss"
+
+
+def anonymous(suite: Suite) -> bool:
+    """Suites without a certificate."""
+    return suite.anonymous
+
+
+LACKS: dict[str, tuple[Lack, ...]] = {
+    "openssl": (
+        Lack("OpenSSL 3 has no export, DES or IDEA suites", lambda s: s.export or s.cipher in ("DES_CBC", "IDEA_CBC")),
+        Lack("built without weak ciphers, as OpenSSL 3 is by default", cipher("RC4_128", "3DES_EDE_CBC")),
+    ),
+    "gnutls": (
+        Lack("GnuTLS 3 has no export suites", export),
+        Lack("GnuTLS never had the cipher in a suite", cipher("DES_CBC", "IDEA_CBC", "SEED_CBC")),
+    ),
+    "nss": (
+        Lack("NSS 3 has removed export suites", export),
+        Lack("NSS has no anonymous suites", anonymous),
+        Lack("NSS never had IDEA", cipher("IDEA_CBC")),
+        Lack("of the SEED suites NSS has the RSA one alone", numbered(0x0099, 0x009A)),
+    ),
+    "mbedtls": (
+        Lack("mbedTLS has no anonymous, DSS or export suites", lambda s: s.anonymous or s.export or dss(s)),
+        Lack("mbedTLS never had the cipher in a suite", cipher("IDEA_CBC", "SEED_CBC")),
+        Lack("Debian builds mbedTLS without NULL, RC4 and DES", cipher("NULL", "RC4_128", "DES_CBC")),
+    ),
+    "jsse": (
+        Lack("JSSE never had the cipher", cipher("RC2_CBC_40", "IDEA_CBC", "CAMELLIA_128_CBC", "CAMELLIA_256_CBC")),
+        Lack("JSSE never had SEED", cipher("SEED_CBC")),
+        Lack("JSSE's trust manager does not know DHE_DSS_EXPORT", numbered(0x0011), (Role.CLIENT,)),
+    ),
+    "node4": (
+        Lack(
+            "OpenSSL 1.0.2 wants a 512-bit group, and Node refuses one below 1024",
+            lambda s: s.export and s.key_exchange != "RSA",
+            (Role.SERVER,),
+        ),
+        Lack(
+            "OpenSSL 1.0.2 wants a 512-bit group, and cryptography refuses one",
+            lambda s: s.export and s.key_exchange in ("DHE_DSS", "DHE_RSA"),
+            (Role.CLIENT,),
+        ),
+    ),
+    "tlslite": (
+        Lack("tlslite-ng has no export suites", export),
+        Lack("tlslite-ng never had the cipher", cipher("DES_CBC", "IDEA_CBC", "SEED_CBC")),
+        Lack("tlslite-ng never had Camellia", cipher("CAMELLIA_128_CBC", "CAMELLIA_256_CBC")),
+    ),
+}
+"""By peer, the suites that are not tried. All ciphers of a peer's version that Debian 12 or the registries carry."""
+
+
+def lack(peer: str, role: Role, suite: Suite) -> str | None:
+    """Why ``suite`` is not tried with a peer in a role, or None."""
+    return next((item.reason for item in LACKS[peer] if role in item.roles and item.suites(suite)), None)
+
+
+def cases(role: Role) -> list[Case]:
+    """Everything that is tried with the peers in one role."""
+    return [
+        Case(peer, role, suite, variant)
+        for peer in PEERS
+        for suite in SUITES.values()
+        if lack(peer, role, suite) is None
+        for variant in (Variant if suite.number in CORE else (Variant.PLAIN,))
+    ]
