@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -74,6 +75,22 @@ def test_a_long_backlog_costs_no_copy_of_it_per_record() -> None:
         assert reader.next() is not None
         reader.append(b"\x17")
     assert reader.buffered == count
+
+
+def test_a_long_stream_needs_no_memory_for_what_is_gone() -> None:
+    """Chunks that never end with a record keep the buffer in use; it must not grow with the 20 MB that pass."""
+    reader = RecordReader()
+    record = plain_record(23, bytes(995))
+    stream = record[500:] + record[:500]
+    reader.append(record[:500])
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            reader.append(stream)
+            assert reader.next() is not None
+        assert tracemalloc.get_traced_memory()[1] < 2**16
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_megabyte_byte_by_byte() -> None:
@@ -167,7 +184,7 @@ def test_the_output_keeps_every_byte_in_order(steps: list[bytes | int]) -> None:
 def test_a_long_output_backlog_is_not_moved_for_each_write() -> None:
     output = OutputBuffer()
     backlog = 2**23
-    output.reserve(backlog)
+    output.reserve(backlog + 1000)
     output.commit(backlog)
     for _ in range(100_000):
         output.reserve(100)

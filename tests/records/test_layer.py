@@ -8,11 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.records import AES_128, KINDS, NULL, RC4, TLS_1_0, TRIPLE_DES, Reference, make_keys, plain_record
+from tests.support.records import (
+    AES_128,
+    KINDS,
+    NULL,
+    RC4,
+    TLS_1_0,
+    TRIPLE_DES,
+    Reference,
+    drain,
+    lengths,
+    make_keys,
+    plain_record,
+    reader,
+)
 from tlsexit.alerts import (
     BadRecordMac,
     LocalError,
-    PeerError,
     ProtocolVersionError,
     RecordOverflow,
     UnexpectedMessage,
@@ -28,38 +40,12 @@ CCS, ALERT, HANDSHAKE, DATA = ContentType
 HEARTBEAT = 24
 
 
-def reader(keys: DirectionKeys | None = None) -> RecordLayer:
-    """Return a layer that reads under ``keys``."""
-    layer = RecordLayer()
-    layer.version = TLS_1_0
-    if keys is not None:
-        layer.change_read_keys(keys)
-    return layer
-
-
 def writer(keys: DirectionKeys | None = None, *, max_fragment: int = 2**14, split_cbc: bool = True) -> RecordLayer:
     """Return a layer that writes under ``keys``."""
     layer = RecordLayer(max_fragment=max_fragment, split_cbc=split_cbc)
     if keys is not None:
         layer.change_write_keys(keys)
     return layer
-
-
-def drain(layer: RecordLayer) -> list[Record]:
-    """Return every record that is complete."""
-    records = []
-    while (record := layer.next_record()) is not None:
-        records.append(record)
-    return records
-
-
-def lengths(wire: bytes) -> list[int]:
-    """Return the fragment lengths that the headers in ``wire`` state."""
-    found = []
-    while wire:
-        found.append(int.from_bytes(wire[3:5], "big"))
-        wire = wire[5 + found[-1] :]
-    return found
 
 
 # the initial state
@@ -193,6 +179,15 @@ def test_each_end_reads_with_the_other_ends_keys(suite: CipherSuite, encrypt_the
 # writing
 
 
+def test_records_are_not_messages() -> None:
+    """R2246-6.2.1-04, R2246-6.2.1-05: where a message ends is nothing the record layer looks at, either way."""
+    two_messages = bytes.fromhex("0e000000 00000000")
+    layer = RecordLayer(max_fragment=5)
+    layer.send(HANDSHAKE, two_messages)
+    layer.receive_data(plain_record(HANDSHAKE, two_messages) + layer.data_to_send())
+    assert [record.fragment for record in drain(layer)] == [two_messages, two_messages[:5], two_messages[5:]]
+
+
 @given(st.binary(max_size=300), st.integers(1, 100), st.sampled_from(KINDS), st.booleans())
 def test_a_write_is_cut_into_full_fragments(data: bytes, limit: int, suite: CipherSuite, split: bool) -> None:
     """R2246-6.2.1-01, R2246-6.2.1-05, R2246-6-03: compared, record by record, with the reference."""
@@ -264,111 +259,9 @@ def test_the_negotiated_version_is_written() -> None:
     layer.version = TLS_1_0
     layer.send(HANDSHAKE, b"x")
     assert layer.data_to_send() == plain_record(HANDSHAKE, b"x") * 2
-
-
-# limits of what is read
-
-
-@pytest.mark.parametrize("size", [1, 2**14])
-def test_smaller_fragments_can_be_agreed(size: int) -> None:
-    """R4366-3.2-02, at the limit and one byte beyond, in both directions."""
-    layer = RecordLayer()
-    layer.max_fragment = size
-    layer.max_received_fragment = size
-    layer.send(DATA, bytes(size + 1))
-    assert lengths(layer.data_to_send()) == [size, 1]
-    layer.receive_data(plain_record(DATA, bytes(size)) + plain_record(DATA, bytes(size + 1)))
-    assert layer.next_record() == Record(DATA, TLS_1_0, bytes(size))
-    with pytest.raises(RecordOverflow):
-        layer.next_record()
-
-
-@pytest.mark.parametrize("size", [-1, 0, 2**14 + 1])
-def test_fragment_sizes_out_of_range(size: int) -> None:
-    """R2246-6.2.1-01."""
-    layer = RecordLayer()
-    with pytest.raises(LocalError):
-        layer.max_fragment = size
-    with pytest.raises(LocalError):
-        layer.max_received_fragment = size
-    with pytest.raises(LocalError):
-        RecordLayer(max_fragment=size)
-    assert (layer.max_fragment, layer.max_received_fragment) == (2**14, 2**14)
-
-
-def test_plain_records_up_to_2_14() -> None:
-    """R2246-6.2.1-02, R2246-6.2.1-03: refused as soon as the header has been read."""
-    layer = reader()
-    layer.receive_data(plain_record(DATA, bytes(2**14)))
-    assert layer.next_record() == Record(DATA, TLS_1_0, bytes(2**14))
-    layer.receive_data(plain_record(DATA, bytes(2**14 + 1))[:5])
-    with pytest.raises(RecordOverflow):
-        layer.next_record()
-
-
-@pytest.mark.parametrize(("length", "error"), [(18432, BadRecordMac), (18433, RecordOverflow)])
-def test_protected_records_up_to_2_14_and_2048(length: int, error: type[PeerError]) -> None:
-    """R2246-6.2.3-01, R2246-7.2.2-06: within the limit the MAC decides, beyond it nothing is decrypted."""
-    layer = reader(make_keys(AES_128))
-    layer.receive_data(plain_record(DATA, bytes(length)))
-    with pytest.raises(error):
-        layer.next_record()
-
-
-@pytest.mark.parametrize("suite", [AES_128, TRIPLE_DES, RC4, NULL])
-@pytest.mark.parametrize("size", [2**14 + 1, 2**14 + 1024, 2**14 + 1025, 18000])
-def test_authentic_records_of_too_much_plaintext(suite: CipherSuite, size: int) -> None:
-    """R2246-6.2.2-03, R2246-6.2.2-05, R2246-7.2.2-06: without compression 2^14 is the limit behind it, too."""
-    keys = make_keys(suite)
-    reference, layer = Reference(keys), reader(keys)
-    layer.receive_data(reference.seal(DATA, bytes(2**14)))
-    assert layer.next_record() == Record(DATA, TLS_1_0, bytes(2**14))
-    layer.receive_data(reference.seal(DATA, bytes(size)))
-    with pytest.raises(RecordOverflow):
-        layer.next_record()
-
-
-def test_a_bad_mac_goes_before_an_overflow() -> None:
-    """R2246-6-03: the length of a record that is not authentic means nothing."""
-    keys = make_keys(RC4)
-    record = bytearray(Reference(keys).seal(DATA, bytes(2**14 + 1)))
-    record[-1] ^= 1
-    layer = reader(keys)
-    layer.receive_data(bytes(record))
-    with pytest.raises(BadRecordMac):
-        layer.next_record()
-
-
-# empty records
-
-
-@pytest.mark.parametrize("keys", [None, make_keys(AES_128), make_keys(RC4)])
-@pytest.mark.parametrize("content_type", [CCS, ALERT, HANDSHAKE])
-def test_empty_messages_are_refused(keys: DirectionKeys | None, content_type: int) -> None:
-    """R2246-6.2-01."""
-    layer = reader(keys)
-    layer.receive_data(plain_record(content_type, b"") if keys is None else Reference(keys).seal(content_type, b""))
-    with pytest.raises(UnexpectedMessage):
-        layer.next_record()
-
-
-@pytest.mark.parametrize("content_type", [DATA, HEARTBEAT])
-@pytest.mark.parametrize("most", [0, 1, 32])
-def test_empty_records_in_a_row_are_counted(content_type: int, most: int) -> None:
-    """R5246-6.2.1-01, R2246-6.1-09: empty application data is legal and numbered; without end it is an attack."""
-    keys = make_keys(AES_128)
-    reference = Reference(keys)
-    layer = RecordLayer(max_empty_records=most)
-    layer.change_read_keys(keys)
-    for _ in range(3):  # something in between starts the count again
-        empty = [reference.seal(content_type, b"") for _ in range(most)]
-        layer.receive_data(b"".join(empty) + reference.seal(DATA, b"x"))
-        assert [record.fragment for record in drain(layer)] == [b""] * most + [b"x"]
-    layer.receive_data(b"".join(reference.seal(content_type, b"") for _ in range(most + 1)))
-    for _ in range(most):
-        assert layer.next_record() == Record(content_type, TLS_1_0, b"")
-    with pytest.raises(UnexpectedMessage):
-        layer.next_record()
+    layer.version = 0x0300
+    layer.send(ALERT, b"x")
+    assert layer.data_to_send() == plain_record(ALERT, b"x", 0x0300)
 
 
 # types, versions, raw bytes
@@ -427,6 +320,26 @@ def test_protected_input_cannot_be_taken() -> None:
         layer.take(1)
 
 
+@pytest.mark.parametrize("keys", [None, make_keys(AES_128)])
+def test_what_follows_the_last_record_can_be_taken(keys: DirectionKeys | None) -> None:
+    """R2246-7.2.1-05: after close_notify another protocol may go on in the clear."""
+    layer = reader(keys)
+    layer.receive_data(
+        (Reference(keys).seal(ALERT, b"\x01\x00") if keys else plain_record(ALERT, b"\x01\x00")) + b"QUIT"
+    )
+    assert layer.next_record() == Record(ALERT, TLS_1_0, b"\x01\x00")
+    assert layer.take_rest() == b"QUIT"
+    assert layer.take_rest() == b""
+
+
+def test_bytes_outside_records_keep_their_place() -> None:
+    """R4346-E.1-01: an SSL 2.0 ClientHello goes out bare."""
+    layer = RecordLayer()
+    layer.send_bare(bytes.fromhex("8003010301"))
+    layer.send(ALERT, b"\x02\x28")
+    assert layer.data_to_send() == bytes.fromhex("8003010301 1503010002 0228")
+
+
 # failures
 
 
@@ -443,6 +356,22 @@ def test_nothing_behind_a_broken_record_is_delivered() -> None:
             layer.next_record()
         texts.add(str(caught.value))
     assert len(texts) == 1
+
+
+def test_forgotten_keys_protect_nothing_more() -> None:
+    """R2246-7.2.2-02: pending output, such as the alert itself, still leaves; nothing is read or written any more."""
+    keys = make_keys(AES_128)
+    layer = reader(keys)
+    layer.change_write_keys(keys)
+    layer.send(ALERT, b"\x02\x14")
+    layer.forget_keys()
+    assert layer.data_to_send() == Reference(keys).seal(ALERT, b"\x02\x14")
+    with pytest.raises(LocalError, match="forgotten"):
+        layer.send(DATA, b"x")
+    layer.receive_data(Reference(keys).seal(DATA, b"x"))
+    with pytest.raises(LocalError, match="forgotten"):
+        layer.next_record()
+    assert layer.data_to_send() == b""
 
 
 def any_bytes(layers: Iterable[RecordLayer], chunks: list[bytes]) -> None:

@@ -1,7 +1,7 @@
 """A second, straightforward record protection (RFC 2246 §6.2.3, RFC 7366), and keys for every kind of cipher.
 
-It shares no code with tlsexit's: HMAC from the standard library, RC4 written out, one cipher operation per record with
-the IV taken from the record before. It can also make records that no honest peer would.
+The protection shares no code with tlsexit's: HMAC from the standard library, RC4 written out, one cipher operation per
+record with the IV taken from the record before. It can also make records that no honest peer would.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.suites import SUITES, CipherSuite
+from tlsexit.records.layer import RecordLayer
+from tlsexit.records.record import Record
 
 TLS_1_0: Final = 0x0301
 
@@ -63,6 +65,32 @@ def header(content_type: int, length: int, version: int = TLS_1_0) -> bytes:
 def plain_record(content_type: int, fragment: bytes, version: int = TLS_1_0) -> bytes:
     """Return an unprotected record."""
     return header(content_type, len(fragment), version) + fragment
+
+
+def reader(keys: DirectionKeys | None = None) -> RecordLayer:
+    """Return a layer that reads under ``keys``."""
+    layer = RecordLayer()
+    layer.version = TLS_1_0
+    if keys is not None:
+        layer.change_read_keys(keys)
+    return layer
+
+
+def drain(layer: RecordLayer) -> list[Record]:
+    """Return every record that is complete."""
+    records = []
+    while (record := layer.next_record()) is not None:
+        records.append(record)
+    return records
+
+
+def lengths(wire: bytes) -> list[int]:
+    """Return the fragment lengths that the headers in ``wire`` state."""
+    found = []
+    while wire:
+        found.append(int.from_bytes(wire[3:5], "big"))
+        wire = wire[5 + found[-1] :]
+    return found
 
 
 class Reference:

@@ -8,7 +8,7 @@ from tlsexit.alerts import LocalError, PeerError, RecordOverflow, UnexpectedMess
 from tlsexit.constants import MAX_PLAINTEXT, ContentType, ProtocolVersion
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.records.framing import OutputBuffer, RecordReader, fragments
-from tlsexit.records.protection import new_read_state, new_write_state
+from tlsexit.records.protection import ForgottenState, ReadState, WriteState, new_read_state, new_write_state
 from tlsexit.records.record import Record, type_name
 
 _NEVER_EMPTY: Final = frozenset({ContentType.CHANGE_CIPHER_SPEC, ContentType.ALERT, ContentType.HANDSHAKE})
@@ -52,13 +52,14 @@ class RecordLayer:
         self._reader = RecordReader()
         self._output = OutputBuffer()
         # The initial states have no encryption, no MAC and no compression (§6.1).
-        self._read_state = new_read_state(None)
-        self._write_state = new_write_state(None)
+        self._read_state: ReadState = new_read_state(None)
+        self._write_state: WriteState = new_write_state(None)
         self.read_protected = False
         """Whether received records have to be authentic under keys."""
         self.write_protected = False
         """Whether written records go out under keys."""
-        self._failure: PeerError | None = None
+        # Class and reason rather than the exception, whose traceback would keep the record alive.
+        self._failure: tuple[type[PeerError], str] | None = None
 
     # reading
 
@@ -115,7 +116,8 @@ class RecordLayer:
         numbers are used up.
         """
         if self._failure is not None:
-            raise type(self._failure)(self._failure.reason)
+            error_class, reason = self._failure
+            raise error_class(reason)
         framed = self._reader.next()
         if framed is None:
             return None
@@ -127,7 +129,7 @@ class RecordLayer:
             else:
                 self._empty_records = 0
         except PeerError as error:
-            self._failure = error
+            self._failure = type(error), error.reason
             raise
         return Record(content_type, version, content)
 
@@ -218,6 +220,16 @@ class RecordLayer:
         Raises :class:`~tlsexit.alerts.LocalError` if ``amount`` is negative.
         """
         return self._output.take(amount)
+
+    # the end
+
+    def forget_keys(self) -> None:
+        """Let go of the keys of both directions: "forget any ... keys, and secrets" (§7.2.2).
+
+        What is pending can still be sent, and bytes outside records be taken. Opening or writing another record raises
+        :class:`~tlsexit.alerts.LocalError`.
+        """
+        self._read_state = self._write_state = ForgottenState()
 
 
 def _fragment_size(size: int) -> int:

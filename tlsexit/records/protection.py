@@ -79,19 +79,25 @@ class WriteState(Protocol):
 
 
 def new_read_state(keys: DirectionKeys | None) -> ReadState:
-    """Return the state that reads what the peer protects with ``keys``; None is the initial, null state (§6.1)."""
+    """Return the state that reads what the peer protects with ``keys``; None is the initial, null state (§6.1).
+
+    Raises :class:`~tlsexit.alerts.LocalError` if the keys want encrypt-then-MAC without a block cipher (RFC 7366 §3).
+    """
     if keys is None:
         return _NullState()
-    if keys.encrypt_then_mac:
+    if _encrypts_then_macs(keys):
         return _EncryptThenMacReadState(keys)
     return _BlockReadState(keys) if keys.suite.cipher.is_block else _StreamReadState(keys)
 
 
 def new_write_state(keys: DirectionKeys | None) -> WriteState:
-    """Return the state that protects with ``keys``; None is the initial, null state (§6.1)."""
+    """Return the state that protects with ``keys``; None is the initial, null state (§6.1).
+
+    Raises :class:`~tlsexit.alerts.LocalError` if the keys want encrypt-then-MAC without a block cipher (RFC 7366 §3).
+    """
     if keys is None:
         return _NullState()
-    if keys.encrypt_then_mac:
+    if _encrypts_then_macs(keys):
         return _EncryptThenMacWriteState(keys)
     return _BlockWriteState(keys) if keys.suite.cipher.is_block else _StreamWriteState(keys)
 
@@ -119,6 +125,27 @@ class _NullState:
         end = RECORD_HEADER_LENGTH + length
         output[RECORD_HEADER_LENGTH:end] = fragment
         return end
+
+
+class ForgottenState:
+    """What is left of either direction once its keys have been forgotten (§7.2.2)."""
+
+    __slots__ = ("sequence_number",)
+
+    limit = MAX_CIPHERTEXT
+    overhead = 0
+    predictable_iv = False
+
+    def __init__(self) -> None:
+        self.sequence_number = 0
+
+    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+        """Raise :class:`~tlsexit.alerts.LocalError`."""
+        raise LocalError("the keys of this connection have been forgotten")
+
+    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+        """Raise :class:`~tlsexit.alerts.LocalError`."""
+        raise LocalError("the keys of this connection have been forgotten")
 
 
 class _MacState:
@@ -280,6 +307,12 @@ class _EncryptThenMacWriteState(_BlockWriteState):
         mac = self._mac.digest(mac_input, output[RECORD_HEADER_LENGTH:end])
         output[end : end + len(mac)] = mac
         return end + len(mac)
+
+
+def _encrypts_then_macs(keys: DirectionKeys) -> bool:
+    if keys.encrypt_then_mac and not keys.suite.cipher.is_block:
+        raise LocalError(f"encrypt-then-MAC needs a block cipher, {keys.suite.name} has none (RFC 7366 §3)")
+    return keys.encrypt_then_mac
 
 
 def _hash_blocks(length: int) -> int:
