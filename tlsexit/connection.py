@@ -35,7 +35,7 @@ from tlsexit.alerts import (
 from tlsexit.config import Config
 from tlsexit.constants import ContentType, Role
 from tlsexit.events import ApplicationData, Closed, Event, HandshakeCompleted, MessageSeen, PhaseSeen, WarningReceived
-from tlsexit.exits.answers import REFUSAL_ALERTS, Answer, Failed, Handled, NotHandled
+from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, is_recognised
 from tlsexit.exits.calls import EndSessionCall, ExitCall, HandshakeAlertCall
 from tlsexit.exits.context import SessionContext, TaskContext
 from tlsexit.handshake import actions, states
@@ -561,17 +561,18 @@ def _checked(call: ExitCall, answer: object) -> Answered | Refused:
     if isinstance(answer, NotHandled):
         return Refused(call, ExitFailed(phase, AlertDescription.INTERNAL_ERROR, "nobody handled the phase"))
     if isinstance(answer, Failed):
-        return Refused(call, _failure(phase, answer))
+        return Refused(call, _failure(call, answer))
     reason = f"an exit answers Handled, NotHandled or Failed, not {type(answer).__name__}"
     return Refused(call, ExitFailed(phase, AlertDescription.INTERNAL_ERROR, reason))
 
 
-def _failure(phase: str, answer: Failed) -> ExitFailed:
+def _failure(call: ExitCall, answer: Failed) -> ExitFailed:
+    phase = call.phase.value
     reason, cause = answer.alert_reason, answer.cause
     if reason is None:
         text = f"failed ({type(cause).__name__})" if cause is not None else "failed"
         failure = ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
-    elif reason in REFUSAL_ALERTS:
+    elif is_recognised(call.phase, reason):
         text = str(cause.reason) if isinstance(cause, PeerError) else "refused"
         failure = ExitFailed(phase, AlertDescription(reason), text)
     else:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable
 from typing import Any, Protocol, cast
 
 from tlsexit.alerts import LocalError, PeerError
-from tlsexit.exits.answers import REFUSAL_ALERTS, Answer, Failed, Handled, NotHandled
+from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, is_recognised
 from tlsexit.exits.calls import EndTaskCall, ExitCall, StartTaskCall
 from tlsexit.exits.function import call_function
 
@@ -61,7 +61,7 @@ def ask(call: ExitCall, exits: object, pki: Pki) -> Answer | Awaitable[Any]:
         if inspect.isawaitable(answer):
             return answer
     except Exception as error:
-        return _failed(error)
+        return _failed(call, error)
     return _settle(call, answer, pki)
 
 
@@ -70,7 +70,7 @@ async def finish(call: ExitCall, pending: Awaitable[Any], pki: Pki) -> Answer:
     try:
         answer = await pending
     except Exception as error:
-        return _failed(error)
+        return _failed(call, error)
     return _settle(call, answer, pki)
 
 
@@ -101,9 +101,9 @@ def _fallback(call: ExitCall, pki: Pki) -> Answer:
     return pki.answer(call)
 
 
-def _failed(error: Exception) -> Failed:
+def _failed(call: ExitCall, error: Exception) -> Failed:
     """An exception fails the phase; one of our own that means a recognised alert keeps it."""
-    if isinstance(error, PeerError) and error.description in REFUSAL_ALERTS:
+    if isinstance(error, PeerError) and is_recognised(call.phase, error.description):
         return Failed(error.description, error)
     return Failed(cause=error)
 

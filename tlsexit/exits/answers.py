@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from tlsexit.alerts import AlertDescription
+from tlsexit.exits.phases import ExitPhase
 
 
 class ReturnCode(IntEnum):
@@ -63,3 +64,17 @@ REFUSAL_ALERTS: Final = frozenset(
     }
 )
 """The refusal codes that an exit may name (``iAlertReason_w``)."""
+
+_PHASE_REFUSALS: Final = {
+    ExitPhase.GET_PRE_SHARED_KEY: AlertDescription.UNKNOWN_PSK_IDENTITY,
+    ExitPhase.CHECK_CERTIFICATE: AlertDescription.BAD_CERTIFICATE_STATUS_RESPONSE,
+}
+
+
+def is_recognised(phase: ExitPhase, reason: object) -> bool:
+    """Whether an exit may refuse this phase with ``reason``.
+
+    Besides :data:`REFUSAL_ALERTS` that is the alert a later RFC made for the phase: unknown_psk_identity (RFC 4279)
+    in GetPreSharedKey and bad_certificate_status_response (RFC 6066 §8) in CheckCertificate.
+    """
+    return isinstance(reason, int) and (reason in REFUSAL_ALERTS or reason == _PHASE_REFUSALS.get(phase))

@@ -12,6 +12,7 @@ from typing import Any
 from tlsexit.alerts import (
     DecodeError,
     HandshakeFailure,
+    UnexpectedMessage,
 )
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
@@ -22,12 +23,21 @@ from tlsexit.exits.calls import (
     CryptDataCall,
     CryptOperation,
     GetCertificateCall,
+    GetPreSharedKeyCall,
+    PreSharedKey,
     StartHandshakeCall,
 )
 from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.forms import CAList
 from tlsexit.handshake import actions, offer, resume, states
-from tlsexit.handshake.agreement import client_key_exchange, read_server_key_exchange, signed_digest
+from tlsexit.handshake.agreement import (
+    ServerParams,
+    client_key_exchange,
+    hint,
+    needs_server_key_exchange,
+    read_server_key_exchange,
+    signed_digest,
+)
 from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
 from tlsexit.handshake.common import (
     ask_handshake_done,
@@ -95,8 +105,11 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
     if state.session is not None and hello.session_id == state.hello.session_id != b"":
         resumed = resume.on_server_hello_resuming(context, negotiated, transcript, state.session)
         return Step(resumed.state, (*settled, *resumed.actions))
-    if negotiated.suite.key_exchange.certificate is not None:
+    exchange = negotiated.suite.key_exchange
+    if exchange.certificate is not None:
         return Step(states.AwaitServerCertificate(context, negotiated, transcript), settled)
+    if not exchange.server_key_exchange:
+        return Step(states.AwaitPskHint(context, negotiated, transcript, None), settled)
     return Step(states.AwaitServerKeyExchange(context, negotiated, transcript, None), settled)
 
 
@@ -129,7 +142,10 @@ def on_no_certificate_status(state: states.AwaitCertificateStatus, received: Rec
 def on_certificate_checked(state: states.AskCheckServerCertificate, answer: Answered, config: Config) -> Step:
     context = replace(state.context, peer_trusted=True, authentication=Authentication.SERVER)
     following: states.State
-    if state.negotiation.suite.key_exchange.server_key_exchange:
+    exchange = state.negotiation.suite.key_exchange
+    if exchange.premaster.psk and not exchange.server_key_exchange:
+        following = states.AwaitPskHint(context, state.negotiation, state.transcript, state.leaf_key)
+    elif needs_server_key_exchange(exchange, state.leaf_key):
         following = states.AwaitServerKeyExchange(context, state.negotiation, state.transcript, state.leaf_key)
     else:
         following = states.AwaitCertificateRequest(context, state.negotiation, state.transcript, state.leaf_key, None)
@@ -137,7 +153,7 @@ def on_certificate_checked(state: states.AskCheckServerCertificate, answer: Answ
 
 
 def on_server_key_exchange(
-    state: states.AwaitServerKeyExchange, received: Received[ServerKeyExchange], config: Config
+    state: states.AwaitServerKeyExchange | states.AwaitPskHint, received: Received[ServerKeyExchange], config: Config
 ) -> Step:
     negotiated = state.negotiation
     params, signed, signature = read_server_key_exchange(
@@ -153,6 +169,9 @@ def on_server_key_exchange(
 def on_certificate_request(
     state: states.AwaitCertificateRequest, received: Received[CertificateRequest], config: Config
 ) -> Step:
+    if state.negotiation.suite.key_exchange.premaster.psk:
+        # RFC 4279 §2, §4: no PSK suite has one
+        raise UnexpectedMessage("CertificateRequest in a PSK suite")
     if state.leaf_key is None:
         # §7.4.4: "It is a fatal handshake_failure alert for an anonymous server to request client identification."
         raise HandshakeFailure("an anonymous server asked for a certificate")
@@ -165,13 +184,26 @@ def on_certificate_request(
 
 
 def on_server_hello_done(
-    state: states.AwaitCertificateRequest, received: Received[ServerHelloDone], config: Config
+    state: states.AwaitCertificateRequest | states.AwaitPskHint, received: Received[ServerHelloDone], config: Config
 ) -> Step:
     if state.context.profile.verify is Verify.ENFORCED:
         raise HandshakeFailure("the profile enforces client authentication and the server did not ask for it")
-    flight = Flight(state.transcript.add(received.raw))
-    master_secret = _send_key_exchange(flight, state, config)
+    params = state.params if isinstance(state, states.AwaitCertificateRequest) else None
+    transcript = state.transcript.add(received.raw)
+    if state.negotiation.suite.key_exchange.premaster.psk:
+        asked = states.AskGetClientPreSharedKey(state.context, state.negotiation, transcript, state.leaf_key, params)
+        return Step(asked, (actions.Ask(GetPreSharedKeyCall(state.context, hint(params))),))
+    flight = Flight(transcript)
+    master_secret = _send_key_exchange(flight, state.negotiation, state.leaf_key, params, None, config)
     return _send_last_part(flight, state.context, state.negotiation, master_secret)
+
+
+def on_pre_shared_key(state: states.AskGetClientPreSharedKey, answer: Answered, config: Config) -> Step:
+    psk: PreSharedKey = answer.value
+    context = replace(state.context, psk_identity=psk.identity, authentication=Authentication.BOTH)
+    flight = Flight(state.transcript)
+    master_secret = _send_key_exchange(flight, state.negotiation, state.leaf_key, state.params, psk, config)
+    return _send_last_part(flight, context, state.negotiation, master_secret)
 
 
 def on_server_hello_done_after_request(
@@ -192,7 +224,7 @@ def on_certificate_chosen(state: states.AskGetClientCertificate, answer: Answere
     flight = Flight(state.transcript)
     # §7.4.6: without a suitable certificate the message is still sent, with an empty list
     flight.send(Certificate(chain))
-    master_secret = _send_key_exchange(flight, state, config)
+    master_secret = _send_key_exchange(flight, state.negotiation, state.leaf_key, state.params, None, config)
     if not chain:
         return _send_last_part(flight, state.context, state.negotiation, master_secret)
     context = replace(state.context, own_chain=chain, authentication=Authentication.BOTH)
@@ -261,13 +293,18 @@ def _check_certificate(
 
 
 def _send_key_exchange(
-    flight: Flight, state: states.AwaitCertificateRequest | states.AskGetClientCertificate, config: Config
+    flight: Flight,
+    negotiated: Negotiation,
+    leaf_key: PublicKey | None,
+    params: ServerParams | None,
+    psk: PreSharedKey | None,
+    config: Config,
 ) -> bytes:
     """Send ClientKeyExchange and return the master secret."""
-    message, pre_master_secret = client_key_exchange(state.negotiation, state.leaf_key, state.params, config)
+    message, pre_master_secret = client_key_exchange(negotiated, leaf_key, params, psk, config)
     flight.send(message)
-    master_secret = derive_master_secret(state.negotiation, pre_master_secret, flight.transcript)
-    flight.actions.append(actions.LogSecret(state.negotiation.client_random, master_secret))
+    master_secret = derive_master_secret(negotiated, pre_master_secret, flight.transcript)
+    flight.actions.append(actions.LogSecret(negotiated.client_random, master_secret))
     return master_secret
 
 

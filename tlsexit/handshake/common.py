@@ -5,7 +5,6 @@ from __future__ import annotations
 from hmac import compare_digest
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tlsexit.alerts import BadCertificate, DecryptError, UnsupportedCertificate
 from tlsexit.config import Config
@@ -51,13 +50,6 @@ def leaf_public_key(chain: tuple[bytes, ...], wanted: KeyType | None, config: Co
     if wanted is not None and kind is not wanted:
         raise UnsupportedCertificate(f"the suite needs a certificate for {wanted.value}, this one is for {kind.value}")
     return key
-
-
-def rsa_modulus_bytes(chain: tuple[bytes, ...]) -> int:
-    """Return the length in bytes of what the key of the own RSA certificate encrypts to."""
-    key = load_certificate(chain[0]).public_key()
-    assert isinstance(key, RSAPublicKey)  # the suite was chosen by this key
-    return (key.key_size + 7) // 8
 
 
 def transcript_digest(algorithm: KeyType, transcript: Transcript) -> bytes:

@@ -247,4 +247,4 @@ def _may_resume(session: Session, offer: ClientOffer, profile: Profile) -> bool:
         raise IllegalParameter("the hello offers a session without its cipher suite")
     if session.cipher_suite not in profile.cipher_suites:
         return False
-    return profile.verify is not Verify.REQUIRED or session.peer_trusted
+    return profile.verify is not Verify.REQUIRED or session.authentication == Authentication.BOTH.value

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 from tlsexit.alerts import AlertDescription, ExitFailed, HandshakeFailure, UnsupportedCertificate
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
@@ -20,6 +22,8 @@ from tlsexit.exits.calls import (
     CryptOperation,
     GetCAListCall,
     GetCertificateCall,
+    GetPreSharedKeyCall,
+    PreSharedKey,
     StartHandshakeCall,
     Untrusted,
 )
@@ -27,13 +31,17 @@ from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.handshake import actions, choice, resume, states
 from tlsexit.handshake.agreement import (
+    ClientPublic,
     Ephemeral,
     agree,
+    check_ciphertext_length,
     checked_pre_master_secret,
-    encrypted_pre_master_secret,
+    decrypt_with_temporary_key,
     generate_ephemeral,
+    read_client_key_exchange,
     server_key_exchange,
     signed_digest,
+    with_pre_shared_key,
 )
 from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
 from tlsexit.handshake.common import (
@@ -43,7 +51,6 @@ from tlsexit.handshake.common import (
     leaf_public_key,
     new_random,
     new_session,
-    rsa_modulus_bytes,
     send_finished,
     settled_actions,
     transcript_digest,
@@ -162,30 +169,33 @@ def on_client_key_exchange(
     state: states.AwaitClientKeyExchange, received: Received[ClientKeyExchange], config: Config
 ) -> Step:
     transcript = state.transcript.add(received.raw)
-    if state.negotiation.suite.key_exchange.premaster is Premaster.RSA:
-        modulus_bytes = rsa_modulus_bytes(state.context.own_chain)
-        ciphertext = encrypted_pre_master_secret(received.message, modulus_bytes)
-        # §7.4.7.1: drawn before anything is decrypted, and used without a trace if anything about it is wrong
-        substitute = state.negotiation.client_version.to_bytes(2, "big") + config.random(46)
-        asked = states.AskDecryptPreMasterSecret(
-            state.context, state.negotiation, transcript, state.client_key, substitute
-        )
-        call = CryptDataCall(state.context, CryptOperation.DECRYPT, KeyType.RSA, ciphertext)
-        return Step(asked, (actions.Ask(call),))
-    assert state.ephemeral is not None  # every other key exchange has one
-    pre_master_secret = agree(state.ephemeral, received.message)
+    exchange = state.negotiation.suite.key_exchange
+    public = read_client_key_exchange(exchange, received.message)
+    if exchange.premaster.psk:
+        asked = states.AskGetServerPreSharedKey(state.context, state.negotiation, transcript, state.ephemeral, public)
+        return Step(asked, (actions.Ask(GetPreSharedKeyCall(state.context, identity=public.psk_identity)),))
+    if exchange.premaster is Premaster.RSA:
+        return _decrypt(state.context, state.negotiation, transcript, state.ephemeral, state.client_key, public, config)
+    pre_master_secret = agree(state.ephemeral, public, None)
     return _keys_agreed(state.context, state.negotiation, transcript, state.client_key, pre_master_secret)
 
 
+def on_pre_shared_key(state: states.AskGetServerPreSharedKey, answer: Answered, config: Config) -> Step:
+    psk: PreSharedKey = answer.value
+    context = replace(state.context, psk_identity=state.public.psk_identity, authentication=Authentication.BOTH)
+    if state.negotiation.suite.key_exchange.premaster is Premaster.RSA_PSK:
+        return _decrypt(context, state.negotiation, state.transcript, None, None, state.public, config, psk.key)
+    pre_master_secret = agree(state.ephemeral, state.public, psk.key)
+    return _keys_agreed(context, state.negotiation, state.transcript, None, pre_master_secret)
+
+
 def on_decrypted(state: states.AskDecryptPreMasterSecret, answer: Answered, config: Config) -> Step:
-    pre_master_secret = checked_pre_master_secret(answer.value, state.substitute)
-    return _keys_agreed(state.context, state.negotiation, state.transcript, state.client_key, pre_master_secret)
+    return _decrypted(state, answer.value)
 
 
 def on_decryption_refused(state: states.AskDecryptPreMasterSecret, refusal: Refused, config: Config) -> Step:
     """Go on as if nothing had happened: the peer must not learn why (§7.4.7.1, the one exception of the exit model)."""
-    pre_master_secret = checked_pre_master_secret(b"", state.substitute)
-    return _keys_agreed(state.context, state.negotiation, state.transcript, state.client_key, pre_master_secret)
+    return _decrypted(state, b"")
 
 
 def on_certificate_verify(
@@ -273,13 +283,15 @@ def _send_hello(
         flight.send(Certificate(credentials.chain))
         if negotiated.status_request:
             flight.send(CertificateStatus(CertificateStatusType.OCSP, credentials.ocsp_response or b""))
-    ephemeral = generate_ephemeral(suite.key_exchange, negotiated.groups, context.profile)
+    exchange = suite.key_exchange
+    own_key = None if credentials is None else leaf_public_key(credentials.chain, None, config)
+    ephemeral = generate_ephemeral(exchange, negotiated.groups, own_key, context.profile, config)
     if ephemeral is None:
         return _request_certificate(flight, context, negotiated, None)
-    if not suite.key_exchange.signed:
+    if not exchange.signed:
         flight.send(server_key_exchange(ephemeral, None))
         return _request_certificate(flight, context, negotiated, ephemeral)
-    algorithm = suite.key_exchange.certificate
+    algorithm = exchange.certificate
     assert algorithm is not None  # a signed exchange has a certificate
     digest = signed_digest(algorithm, negotiated.client_random, server_random, ephemeral.params)
     call = CryptDataCall(context, CryptOperation.SIGN, algorithm, digest)
@@ -291,12 +303,46 @@ def _request_certificate(
     flight: Flight, context: SessionContext, negotiated: Negotiation, ephemeral: Ephemeral | None
 ) -> Step:
     """End the server's flight, with CertificateRequest before ServerHelloDone if the client is to be asked."""
-    # §7.4.4: "A non-anonymous server can optionally request a certificate"
-    if context.profile.verify is not Verify.NONE and negotiated.suite.key_exchange.certificate is not None:
+    # §7.4.4: "A non-anonymous server can optionally request a certificate"; PSK suites have no room for it (RFC 4279)
+    exchange = negotiated.suite.key_exchange
+    may_ask = exchange.certificate is not None and not exchange.premaster.psk
+    if context.profile.verify is not Verify.NONE and may_ask:
         asked = states.AskGetCAList(context, negotiated, flight.transcript, ephemeral)
         return flight.then(asked, actions.Ask(GetCAListCall(context)))
     flight.send(ServerHelloDone())
     return flight.then(states.AwaitClientKeyExchange(context, negotiated, flight.transcript, ephemeral, None))
+
+
+def _decrypt(
+    context: SessionContext,
+    negotiated: Negotiation,
+    transcript: Transcript,
+    ephemeral: Ephemeral | None,
+    client_key: PublicKey | None,
+    public: ClientPublic,
+    config: Config,
+    psk: bytes | None = None,
+) -> Step:
+    """Have the premaster secret decrypted: by the exit or, with a temporary key, here."""
+    temporary = None if ephemeral is None else ephemeral.pair
+    if isinstance(temporary, RSAPrivateKey):
+        check_ciphertext_length(public.value, temporary.public_key())
+    else:
+        check_ciphertext_length(public.value, leaf_public_key(context.own_chain, None, config))
+    # §7.4.7.1: drawn before anything is decrypted, and used without a trace if anything about it is wrong
+    substitute = negotiated.client_version.to_bytes(2, "big") + config.random(46)
+    asked = states.AskDecryptPreMasterSecret(context, negotiated, transcript, client_key, substitute, psk)
+    if isinstance(temporary, RSAPrivateKey):
+        return _decrypted(asked, decrypt_with_temporary_key(temporary, public.value))
+    call = CryptDataCall(context, CryptOperation.DECRYPT, KeyType.RSA, public.value)
+    return Step(asked, (actions.Ask(call),))
+
+
+def _decrypted(state: states.AskDecryptPreMasterSecret, decrypted: bytes) -> Step:
+    secret = checked_pre_master_secret(decrypted, state.substitute)
+    if state.psk is not None:
+        secret = with_pre_shared_key(secret, state.psk)
+    return _keys_agreed(state.context, state.negotiation, state.transcript, state.client_key, secret)
 
 
 def _keys_agreed(

@@ -29,7 +29,7 @@ from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.keyops import PublicKey
 from tlsexit.crypto.suites import CipherSuite
 from tlsexit.exits.context import SessionContext
-from tlsexit.handshake.agreement import Ephemeral, ServerParams
+from tlsexit.handshake.agreement import ClientPublic, Ephemeral, ServerParams
 from tlsexit.handshake.certificate import CertificateRequest
 from tlsexit.handshake.finished import NewSessionTicket
 from tlsexit.handshake.hello import ClientHello
@@ -111,6 +111,15 @@ class AwaitServerKeyExchange(State):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitPskHint(State):
+    """PSK and RSA_PSK: ServerKeyExchange comes only if the server has a hint (RFC 4279 §2)."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    leaf_key: PublicKey | None
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitCertificateRequest(State):
     """CertificateRequest (§7.4.4) or, without one, ServerHelloDone."""
 
@@ -140,6 +149,16 @@ class AskGetClientCertificate(State):
     leaf_key: PublicKey | None
     params: ServerParams | None
     request: CertificateRequest
+
+
+@dataclass(frozen=True, slots=True)
+class AskGetClientPreSharedKey(State):
+    """GetPreSharedKey is being asked, perhaps with the server's hint."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    leaf_key: PublicKey | None
+    params: ServerParams | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,13 +280,27 @@ class AwaitClientKeyExchange(State):
 
 
 @dataclass(frozen=True, slots=True)
+class AskGetServerPreSharedKey(State):
+    """GetPreSharedKey is being asked about the identity that the client sent."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    ephemeral: Ephemeral | None
+    public: ClientPublic
+
+
+@dataclass(frozen=True, slots=True)
 class AskDecryptPreMasterSecret(State):
-    """CryptData is being asked to decrypt. ``substitute`` was drawn beforehand and serves if anything goes wrong."""
+    """CryptData is being asked to decrypt. ``substitute`` was drawn beforehand and serves if anything goes wrong.
+
+    ``psk`` is the key that RSA_PSK adds.
+    """
 
     negotiation: Negotiation
     transcript: Transcript
     client_key: PublicKey | None
     substitute: bytes = field(repr=False)
+    psk: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

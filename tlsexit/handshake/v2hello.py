@@ -1,7 +1,7 @@
 """The ClientHello in SSL 2.0 format that old clients open with (RFC 2246 appendix E.1).
 
 RFC 6176 §3 forbids clients to send one, so tlsexit does only where a profile asks for it, to see what a server makes of
-it; it lets servers accept one, as long as SSL 2.0 itself is never negotiated. What follows after it is ordinary TLS. The
+it; it lets servers accept one, as long as SSL 2.0 itself is never negotiated. What follows is ordinary TLS. The
 handshake hashes cover the message from ``msg_type`` on, without the 2-byte record length before it.
 """
 
