@@ -1,1 +1,1 @@
-"""Benchmarks, run on their own: ``python -m pytest benchmarks``."""
+"""Benchmarks: ``python -m benchmarks.compare`` and ``python -m pytest benchmarks``; see README.md."""
