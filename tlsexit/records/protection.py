@@ -27,9 +27,8 @@ from tlsexit.records.framing import RECORD_HEADER
 MAX_SEQUENCE_NUMBER: Final = 2**64 - 1
 """The number of the last record that a connection state can protect (§6.1)."""
 
-_MAC_INPUT: Final = Struct(
-    ">QBHH"
-)  # seq_num, type, version, length: what the MAC covers before the fragment (§6.2.3.1)
+# What the MAC covers before the fragment: seq_num, type, version, length (§6.2.3.1)
+_MAC_INPUT: Final = Struct(">QBHH")
 
 # The padding bytes and the padding_length byte behind them, for each padding_length (§6.2.3.2)
 _PADDING: Final = tuple(bytes([length]) * (length + 1) for length in range(256))
