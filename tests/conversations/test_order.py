@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.conversation import carries_data, honest, opposite, refused
 from tests.support.ends import DH_ANON, DHE_RSA, ECDHE_RSA, RSA, client_end, server_end
 from tests.support.forge import Forge, Step, Trace
 from tests.support.sessions import old_session, resuming_forge
@@ -25,7 +26,6 @@ from tests.support.traces import (
     swap,
     until,
 )
-from tests.support.verdict import carries_data, refused
 from tlsexit.alerts import AlertDescription
 from tlsexit.constants import Role
 from tlsexit.handshake import states
@@ -44,15 +44,13 @@ Conversation = tuple[Role, int, bool]
 def trace_of(conversation: Conversation) -> Trace:
     """The honest side that the forge plays."""
     role, suite, asked = conversation
-    return client_trace(suite, certificate=asked) if role is Role.CLIENT else server_trace(suite, request=asked)
+    return honest(role, suite, mutual=asked)
 
 
 def forge_for(conversation: Conversation) -> Forge:
     """A forge with a fresh engine at the other end."""
     role, suite, asked = conversation
-    if role is Role.SERVER:
-        return Forge(client_end(suite), suite)
-    return Forge(server_end(suite, verify=Verify.REQUIRED if asked else Verify.NONE), suite)
+    return opposite(role, suite, mutual=asked)
 
 
 def label(conversation: Conversation) -> str:

@@ -40,6 +40,7 @@ from tlsexit.handshake.keyexchange import ClientKeyExchange, ServerKeyExchange
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.records.grammar import ALERT, Alert, ChangeCipherSpec
 from tlsexit.records.layer import RecordLayer
+from tlsexit.records.protection import new_write_state
 from tlsexit.session import Session
 from tlsexit.wire import parse
 
@@ -88,7 +89,8 @@ class Forge:
     def __post_init__(self) -> None:
         self.role = self.target.connection.role.peer
         self.pki = certificates(self.suite)
-        self.records = RecordLayer(split_cbc=False)
+        self.records = RecordLayer()  # for reading
+        self.write_state = new_write_state(None)
         self.reader = HandshakeReader(2**24 - 1)
         self.begin()
         # what has arrived
@@ -133,10 +135,15 @@ class Forge:
         if step.after is not None:
             step.after(self)
 
-    def send_record(self, content_type: int, fragment: bytes) -> None:
+    def seal(self, content_type: int, fragment: bytes, version: int = 0x0301) -> bytes:
+        """Return exactly one record under the current keys, whatever its length and version."""
+        memory = bytearray(len(fragment) + self.write_state.overhead)
+        size = self.write_state.seal(content_type, version, fragment, memoryview(memory))
+        return bytes(memory[:size])
+
+    def send_record(self, content_type: int, fragment: bytes, version: int = 0x0301) -> None:
         """Send one record under the current keys, and listen."""
-        self.records.send(content_type, fragment)
-        self.send_bytes(self.records.data_to_send())
+        self.send_bytes(self.seal(content_type, fragment, version))
 
     def send_alert(self, level: int, description: int) -> None:
         """Send an alert, and listen."""
@@ -245,7 +252,7 @@ class Forge:
 
     def change_write_keys(self) -> None:
         """Send under the new keys from now on."""
-        self.records.change_write_keys(self.keys.write_keys(self.role))
+        self.write_state = new_write_state(self.keys.write_keys(self.role))
 
     def transcript_digest(self) -> bytes:
         """What CertificateVerify signs with this side's kind of key (§7.4.8)."""

@@ -1,14 +1,39 @@
-"""What must hold at the engine's end when a conversation is over."""
+"""Opening a conversation between a forge and an engine, and what must hold when it is over."""
 
 from __future__ import annotations
 
-from tests.support.ends import check_phases
-from tests.support.forge import Forge
+from typing import Any
+
+from tests.support.ends import RSA, check_phases, client_end, server_end
+from tests.support.forge import Forge, Trace
 from tests.support.pair import End
+from tests.support.traces import client_trace, server_trace
 from tlsexit.alerts import AlertDescription, AlertLevel, AlertReceived, ExitFailed, PeerError
+from tlsexit.constants import Role
 from tlsexit.events import Closed, PhaseSeen
 from tlsexit.exits.calls import HandshakeAlertCall
 from tlsexit.handshake import states
+from tlsexit.profile import Verify
+
+
+def honest(role: Role, suite: int = RSA, *, mutual: bool = False) -> Trace:
+    """The honest side that the forge plays; ``mutual`` if the client is asked for a certificate."""
+    return client_trace(suite, certificate=mutual) if role is Role.CLIENT else server_trace(suite, request=mutual)
+
+
+def opposite(role: Role, suite: int = RSA, *, mutual: bool = False, **profile: Any) -> Forge:
+    """A forge in ``role`` that has a fresh engine at the other end, with this profile."""
+    if role is Role.SERVER:
+        return Forge(client_end(suite, **profile), suite)
+    verify = Verify.REQUIRED if mutual else Verify.NONE
+    return Forge(server_end(suite, **{"verify": verify, **profile}), suite)
+
+
+def established(role: Role, suite: int = RSA, **profile: Any) -> Forge:
+    """A forge in ``role`` whose handshake is complete."""
+    forge = opposite(role, suite, **profile).play(honest(role, suite))
+    assert forge.target.connection.established, forge.target.connection.error
+    return forge
 
 
 def alert_call(end: End) -> HandshakeAlertCall | None:
