@@ -232,7 +232,13 @@ class Vector(_Bounded[tuple[T, ...]]):
             except struct.error as error:
                 raise WireError(f"a value does not fit in {self._size} bytes") from error
         encode = self.element.encode
-        return self.frame(b"".join([encode(item) for item in value]))
+        parts: list[bytes] = []
+        try:
+            for item in value:
+                parts.append(encode(item))
+        except WireError as error:
+            raise error.within(str(len(parts))) from None
+        return self.frame(b"".join(parts))
 
 
 class OptionalTail(Leaf[T | None]):
@@ -312,15 +318,24 @@ class Variant(Leaf[T]):
             tag, offset = self.tag.decode(data, offset, end)
         except WireError as error:
             raise error.within(self._tag_name) from None
+        case = self._case(tag)
         try:
-            body, offset = self._case(tag).decode(data, offset, end)
+            body, offset = case.decode(data, offset, end)
         except WireError as error:
             raise error.within(self._body_name) from None
         return cast(Callable[[int, Any], T], self.cls)(tag, body), offset
 
     def encode(self, value: T) -> bytes:
         tag = getattr(value, self._tag_name)
-        return self.tag.encode(tag) + self._case(tag).encode(getattr(value, self._body_name))
+        case = self._case(tag)
+        try:
+            prefix = self.tag.encode(tag)
+        except WireError as error:
+            raise error.within(self._tag_name) from None
+        try:
+            return prefix + case.encode(getattr(value, self._body_name))
+        except WireError as error:
+            raise error.within(self._body_name) from None
 
 
 def parse(grammar: Leaf[T], data: bytes, name: str = "") -> T:

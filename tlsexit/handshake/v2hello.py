@@ -94,7 +94,8 @@ def parse_v2_client_hello(data: bytes) -> ClientHello:
 def build_v2_client_hello(hello: ClientHello) -> bytes:
     """Return ``hello`` in SSL 2.0 format, from ``msg_type`` on; what has no place there (extensions) is left out.
 
-    The random becomes a challenge of 32 bytes, "the TLS client should use" (appendix E.1).
+    So is a session id: "Requests to resume a TLS session should use a TLS client hello." The random becomes the
+    challenge, whose length "must be 32" (appendix E.1).
     """
     specs = b"".join(b"\0" + suite.to_bytes(2, "big") for suite in hello.cipher_suites)
     header = V2ClientHelloHeader(V2_CLIENT_HELLO_TYPE, hello.client_version, len(specs), 0, RANDOM_LENGTH)
