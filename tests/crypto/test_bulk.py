@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.vectors import Handshake, handshakes
+from tests.support.vectors import Handshake, handshakes, unprotect
 from tlsexit.constants import Role
 from tlsexit.crypto.bulk import DirectionKeys, new_decryptor, new_encryptor, new_mac
-from tlsexit.crypto.schedule import connection_keys
 from tlsexit.crypto.suites import SUITES, parse_suites
 
 KEYS = [
@@ -26,29 +25,6 @@ KEYS = [
 def cipher_name(keys: DirectionKeys) -> str:
     """A test id."""
     return keys.suite.cipher.name
-
-
-def unprotect(handshake: Handshake, role: Role) -> list[bytes]:
-    """The contents of the records that ``role`` sent, after checking padding and MAC by the letter of §6.2.3."""
-    suite = SUITES[parse_suites(handshake.suite)[0]]
-    keys = connection_keys(suite, handshake.master_secret, handshake.client_random, handshake.server_random)
-    mine = keys.write_keys(role)
-    decryptor = new_decryptor(mine)
-    contents = []
-    for number, record in enumerate(handshake.client_records if role is Role.CLIENT else handshake.server_records):
-        plain = decryptor.update(record[5:])
-        assert len(plain) == len(record) - 5
-        if suite.cipher.is_block:
-            padding = plain[-1]
-            assert plain[-padding - 1 :] == bytes([padding]) * (padding + 1)
-            plain = plain[: -padding - 1]
-        content, mac = plain[: -suite.mac.size], plain[-suite.mac.size :]
-        covered = number.to_bytes(8, "big") + record[:3] + len(content).to_bytes(2, "big") + content
-        digest = {"MD5": "md5", "SHA": "sha1"}[suite.mac.name]
-        assert mac == hmac.digest(mine.mac_secret, covered, digest)
-        assert new_mac(mine).digest(covered) == mac
-        contents.append(content)
-    return contents
 
 
 @pytest.mark.parametrize("handshake", handshakes(), ids=str)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.crypto.test_bulk import unprotect
-from tests.support.vectors import Handshake, exporter, handshakes, reference_prf
+from tests.support.vectors import Handshake, exporter, handshakes, reference_prf, unprotect
 from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.crypto.schedule import (
@@ -19,7 +18,6 @@ from tlsexit.crypto.schedule import (
     export_keying_material,
     extended_master_secret,
     master_secret,
-    psk_pre_master_secret,
     verify_data,
 )
 from tlsexit.crypto.suites import SUITES, CipherSuite, parse_suites
@@ -156,18 +154,3 @@ def test_exporter_keeps_the_labels_of_tls(label: bytes) -> None:
 def test_exporter_context_has_a_limit() -> None:
     with pytest.raises(LocalError, match="65535"):
         export_keying_material(SECRET, b"EXPORTER-test", CLIENT_RANDOM, SERVER_RANDOM, bytes(65536), 20)
-
-
-@given(st.binary(max_size=64), st.one_of(st.none(), st.binary(max_size=300)))
-def test_psk_pre_master_secret(psk: bytes, other: bytes | None) -> None:
-    """RFC 4279 §2: "concatenate a uint16 with the value N, N zero octets, a second uint16 ..., and the PSK itself"."""
-    made = psk_pre_master_secret(psk, other)
-    first = int.from_bytes(made[:2], "big")
-    assert made[2 : 2 + first] == (b"\0" * len(psk) if other is None else other)
-    assert made[2 + first : 4 + first] == len(psk).to_bytes(2, "big")
-    assert made[4 + first :] == psk
-
-
-def test_psk_has_a_limit() -> None:
-    with pytest.raises(LocalError, match="65535"):
-        psk_pre_master_secret(bytes(65536))

@@ -1,4 +1,4 @@
-"""The data files beside ``tests/vectors/key_schedule.py``, and a PRF of one's own to judge with."""
+"""The data files beside ``tests/vectors/key_schedule.py``, and a PRF and a record reader to judge with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from tlsexit.constants import Role
+from tlsexit.crypto.bulk import new_decryptor, new_mac
+from tlsexit.crypto.schedule import connection_keys
+from tlsexit.crypto.suites import SUITES, parse_suites
 
 FILES = Path(__file__).parents[1] / "vectors"
 
@@ -63,6 +68,29 @@ def _key_schedule() -> dict[str, Any]:
 def handshakes() -> list[Handshake]:
     """One handshake for every cipher there is with RSA key exchange."""
     return [Handshake.read(recorded) for recorded in _key_schedule()["handshakes"]]
+
+
+def unprotect(handshake: Handshake, role: Role) -> list[bytes]:
+    """The contents of the records that ``role`` sent, after checking padding and MAC by the letter of §6.2.3."""
+    suite = SUITES[parse_suites(handshake.suite)[0]]
+    keys = connection_keys(suite, handshake.master_secret, handshake.client_random, handshake.server_random)
+    mine = keys.write_keys(role)
+    decryptor = new_decryptor(mine)
+    contents = []
+    for number, record in enumerate(handshake.client_records if role is Role.CLIENT else handshake.server_records):
+        plain = decryptor.update(record[5:])
+        assert len(plain) == len(record) - 5
+        if suite.cipher.is_block:
+            padding = plain[-1]
+            assert plain[-padding - 1 :] == bytes([padding]) * (padding + 1)
+            plain = plain[: -padding - 1]
+        content, mac = plain[: -suite.mac.size], plain[-suite.mac.size :]
+        covered = number.to_bytes(8, "big") + record[:3] + len(content).to_bytes(2, "big") + content
+        digest = {"MD5": "md5", "SHA": "sha1"}[suite.mac.name]
+        assert mac == hmac.digest(mine.mac_secret, covered, digest)
+        assert new_mac(mine).digest(covered) == mac
+        contents.append(content)
+    return contents
 
 
 def exporter() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""From premaster secret to keys and Finished (RFC 2246 §6.3, §7.4.9, §8.1; RFC 4279, RFC 5705, RFC 7627).
+"""From premaster secret to keys and Finished (RFC 2246 §6.3, §7.4.9, §8.1; RFC 5705, RFC 7627).
 
 The order of the two randoms changes from formula to formula; each function takes them by name.
 """
@@ -32,17 +32,6 @@ class ConnectionKeys:
     def write_keys(self, role: Role) -> DirectionKeys:
         """The keys ``role`` sends under; its peer's are the ones it reads with."""
         return self.client_write if role is Role.CLIENT else self.server_write
-
-
-def psk_pre_master_secret(psk: bytes, other_secret: bytes | None = None) -> bytes:
-    """Return the premaster secret of a PSK key exchange: both parts, each behind its 2-byte length (RFC 4279 §2).
-
-    ``other_secret`` is what Diffie-Hellman or RSA gave; plain PSK puts as many zero bytes as the key is long.
-    """
-    other = bytes(len(psk)) if other_secret is None else other_secret
-    if len(psk) >= 2**16 or len(other) >= 2**16:
-        raise LocalError("a part of a PSK premaster secret has at most 65535 bytes")
-    return b"".join((len(other).to_bytes(2, "big"), other, len(psk).to_bytes(2, "big"), psk))
 
 
 def master_secret(pre_master_secret: bytes, client_random: bytes, server_random: bytes) -> bytes:
