@@ -7,6 +7,7 @@ RFC 6962, RFC 7301, RFC 7366, RFC 7627.
 from __future__ import annotations
 
 from hmac import compare_digest
+from ipaddress import ip_address
 
 from tlsexit.alerts import HandshakeFailure, IllegalParameter, ProtocolVersionError, UnsupportedExtension
 from tlsexit.constants import (
@@ -55,7 +56,7 @@ def client_extensions(
     if not profile.extensions:
         return None if previous is None else (renegotiation_info,)
     offered = []
-    if profile.server_name is not None:
+    if profile.server_name is not None and not _is_address(profile.server_name):
         name = ext.ServerName(NameType.HOST_NAME, profile.server_name.encode("ascii"))
         offered.append(ext.extension(ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST, (name,)))
     if profile.max_fragment_length is not None:
@@ -172,3 +173,12 @@ def _alpn_protocol(answered: tuple[Extension, ...], profile: Profile) -> str | N
         # RFC 7301 §3.1: exactly one, of those offered
         raise IllegalParameter("the server's ALPN answer is not one of the protocols offered")
     return chosen[0]
+
+
+def _is_address(name: str) -> bool:
+    """Whether ``name`` is an IP address, which is checked but never sent (RFC 6066 §3)."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
