@@ -31,9 +31,13 @@ def leaf_key(kind: KeyType) -> PrivateKey:
     return generate_key(kind)
 
 
-@cache
 def authority_key(kind: KeyType, number: int = 0) -> PrivateKey:
     """A key for authorities; different numbers give different keys."""
+    return _authority_key(kind, number)
+
+
+@cache
+def _authority_key(kind: KeyType, number: int) -> PrivateKey:
     return generate_key(kind)
 
 
@@ -95,9 +99,13 @@ def client_leaf(above: ThrowawayAuthority, kind: KeyType = KeyType.RSA) -> Issue
     )
 
 
-@cache
 def pki(kind: KeyType = KeyType.RSA) -> Pki:
-    """The certificates of one kind of key, authorities included."""
+    """The certificates of one kind of key, authorities included; the same ones at every call."""
+    return _pki(kind)
+
+
+@cache
+def _pki(kind: KeyType) -> Pki:
     root = root_authority(f"{kind.value} root", kind)
     intermediate = root.authority(
         f"{kind.value} intermediate", key=authority_key(kind, 1), not_before=START, not_after=END

@@ -12,12 +12,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509 import CertificateRevocationList
 
-from tlsexit.alerts import AlertDescription, HandshakeFailure, LocalError, PeerError
+from tlsexit.alerts import AlertDescription, HandshakeFailure, LocalError, PeerError, UnknownPskIdentity
 from tlsexit.constants import Role
-from tlsexit.crypto.suites import SUITES, KeyExchange, KeyType, Premaster
+from tlsexit.crypto.suites import SUITES
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
 from tlsexit.exits.calls import (
     CheckCertificateCall,
@@ -27,27 +26,24 @@ from tlsexit.exits.calls import (
     ExitCall,
     GetCAListCall,
     GetCertificateCall,
+    GetPreSharedKeyCall,
     HandshakeAlertCall,
     HandshakeDoneCall,
+    PreSharedKey,
     StartHandshakeCall,
     StartTaskCall,
     Untrusted,
 )
 from tlsexit.exits.context import SessionContext
 from tlsexit.exits.forms import CAList
-from tlsexit.policy.certificates import CertificateLike, ParsedCertificate, TrustAnchors, name_key, parsed
-from tlsexit.policy.names import matches_server_name
+from tlsexit.policy.certificates import CertificateLike, TrustAnchors, parsed
+from tlsexit.policy.choice import CLIENT_CERTIFICATE_TYPES, client_identity, key_use, server_credentials
+from tlsexit.policy.ocsp import check_stapled_response
 from tlsexit.policy.revocation import RevocationList, RevocationLists
 from tlsexit.policy.signatures import SignaturePolicy
 from tlsexit.policy.store import Identity, IdentityFile
-from tlsexit.policy.x509 import KeyUse, LeafDemands, allows, check_chain, leaf_key_type
+from tlsexit.policy.x509 import KeyUse, LeafDemands, check_chain
 from tlsexit.profile import Profile, Verify
-
-CLIENT_CERTIFICATE_TYPES: Final = {1: KeyType.RSA, 2: KeyType.DSA, 64: KeyType.EC}
-"""``rsa_sign``, ``dss_sign`` (RFC 2246 §7.4.4) and ``ecdsa_sign`` (RFC 4492 §5.5): the types a client may sign with."""
-
-EXPORT_RSA_BITS: Final = 512
-"""Longest key that an export suite may encrypt with; a longer one signs a temporary key (RFC 2246 §7.4.3)."""
 
 
 class BuiltinPki:
@@ -57,6 +53,9 @@ class BuiltinPki:
     accepted authorities by the id that ``Profile.root_ca_ids`` names. An authority need not be self-signed.
     ``signature_policy`` judges the signatures in a path and the size of the authorities' keys; the size of an RSA key
     in the peer's own certificate is the profile's ``minimum_rsa_bits``. ``clock`` gives seconds since the epoch.
+
+    ``pre_shared_keys`` are the keys of PSK suites by identity; a client uses the first whose identity is the server's
+    hint, or else the first of all (RFC 4279 §5.2).
 
     ``check_key_usage`` holds the peer's keyUsage against the key exchange (R2246-7.4.2-06, -07): a certificate that
     may only encipher cannot sign, and the reverse. Many of TLS 1.0's time are careless there, hence the switch.
@@ -73,9 +72,11 @@ class BuiltinPki:
         signature_policy: SignaturePolicy | None = None,
         clock: Callable[[], float] = time.time,
         *,
+        pre_shared_keys: Mapping[bytes, bytes] | None = None,
         check_key_usage: bool = True,
         allow_common_name: bool = False,
     ) -> None:
+        self._pre_shared_keys = dict(pre_shared_keys or {})
         self._identities: dict[str, Identity | IdentityFile] = {}
         for identity in identities:
             if identity.id in self._identities:
@@ -115,52 +116,33 @@ class BuiltinPki:
         return Handled(CAList(tuple(CLIENT_CERTIFICATE_TYPES), names))
 
     def _get_certificate(self, call: GetCertificateCall) -> Answer:
-        if call.context.role is Role.SERVER:
-            return Handled(self._server_identity(call).chain)
-        identity = self._client_identity(call)
-        return Handled(() if identity is None else identity.chain)
-
-    def _server_identity(self, call: GetCertificateCall) -> Identity:
-        """Return the profile's identity, or the first that fits a candidate suite, one with the right name first."""
-        context = call.context
-        chosen = self._opened(context)
-        if context.profile.user_certificate_id is not None:
-            return chosen[0]
-        name = context.server_name
-        named = [item for item in chosen if name is not None and matches_server_name(item.leaf, name)]
-        for group in (named, chosen):
-            for value in call.candidate_suites:
-                for identity in group:
-                    if _fits(identity.leaf, SUITES[value].key_exchange):
-                        return identity
-        raise HandshakeFailure("no identity has a certificate for any of the cipher suites in common")
-
-    def _client_identity(self, call: GetCertificateCall) -> Identity | None:
-        """Return the first identity that the server's list admits (R2246-7.4.4-05, -08, R2246-7.4.6-02, -04)."""
-        types = () if call.ca_list is None else call.ca_list.certificate_types
-        accepted = {kind for value, kind in CLIENT_CERTIFICATE_TYPES.items() if value in types}
-        names = {name_key(name) for name in call.authorities}
-        for identity in self._opened(call.context):
-            leaf = identity.leaf
-            issuers = {name_key(item.issuer) for item in identity.certificates}
-            known = not names or not names.isdisjoint(issuers)  # servers that accept any authority list none
-            if known and leaf_key_type(leaf) in accepted and allows(leaf, KeyUse.SIGN):
-                return identity
-        return None
+        profile, identities = call.context.profile, self._opened(call.context)
+        if call.context.role is Role.CLIENT:
+            identity = client_identity(call, identities)
+            return Handled(() if identity is None else identity.chain)
+        authorities = TrustAnchors() if call.trusted_authorities is None else self._anchors_for(profile)
+        try:
+            return Handled(server_credentials(call, identities, authorities))
+        except HandshakeFailure:
+            if profile.user_certificate_id is None:
+                raise
+            return Handled(identities[0].chain)  # what the profile names is shown, fit or not
 
     def _check_certificate(self, call: CheckCertificateCall) -> Answer:
         """Check the peer's chain; a server that only asked goes on with a bad one, but does not trust it."""
-        profile = call.context.profile
+        profile, at = call.context.profile, datetime.fromtimestamp(self._clock(), UTC)
         try:
-            check_chain(
+            path = check_chain(
                 call.chain,
                 self._anchors_for(profile),
-                at=datetime.fromtimestamp(self._clock(), UTC),
+                at=at,
                 leaf=self._leaf_demands(call),
                 policy=self._policy,
                 depth=profile.depth,
                 revocation=self._revocation,
             )
+            if call.ocsp_response is not None:
+                check_stapled_response(call.ocsp_response, path, at=at, policy=self._policy)
         except PeerError as error:
             if call.context.role is Role.SERVER and profile.verify is Verify.OPTIONAL:
                 return Handled(Untrusted(str(error)))
@@ -191,6 +173,18 @@ class BuiltinPki:
             key_types=None if exchange.certificate is None else frozenset({exchange.certificate}),
             key_use=key_use(exchange, parsed(call.chain[0])) if self._check_key_usage else None,
         )
+
+    def _get_pre_shared_key(self, call: GetPreSharedKeyCall) -> Answer:
+        """Return the key with the client's identity; a client's own choice follows the hint where it can."""
+        keys = self._pre_shared_keys
+        if call.identity is not None:
+            if call.identity not in keys:
+                raise UnknownPskIdentity("the client's PSK identity is not known")
+            return Handled(PreSharedKey(call.identity, keys[call.identity]))
+        if not keys:
+            raise LocalError("no pre-shared key is configured")
+        identity = call.hint if call.hint in keys else next(iter(keys))
+        return Handled(PreSharedKey(identity, keys[identity]))
 
     def _crypt_data(self, call: CryptDataCall) -> Answer:
         own = call.context.own_chain
@@ -223,24 +217,6 @@ class BuiltinPki:
         return anchors
 
 
-def key_use(exchange: KeyExchange, leaf: ParsedCertificate) -> KeyUse | None:
-    """Return what the server's key does in a key exchange (R2246-7.4.2-03, -04); None if it does nothing."""
-    if exchange is KeyExchange.RSA_EXPORT:
-        key = leaf.public_key
-        short = isinstance(key, RSAPublicKey) and key.key_size <= EXPORT_RSA_BITS
-        return KeyUse.ENCIPHER if short else KeyUse.SIGN
-    if exchange.signed:
-        return KeyUse.SIGN
-    return KeyUse.ENCIPHER if exchange.premaster in {Premaster.RSA, Premaster.RSA_PSK} else None
-
-
-def _fits(leaf: ParsedCertificate, exchange: KeyExchange) -> bool:
-    if exchange.certificate is None or leaf_key_type(leaf) is not exchange.certificate:
-        return False
-    use = key_use(exchange, leaf)
-    return use is None or allows(leaf, use)
-
-
 _ANSWERS: Final[dict[type[Any], Callable[[BuiltinPki, Any], Answer]]] = {
     StartTaskCall: BuiltinPki._start_task,
     StartHandshakeCall: BuiltinPki._nothing,
@@ -248,6 +224,7 @@ _ANSWERS: Final[dict[type[Any], Callable[[BuiltinPki, Any], Answer]]] = {
     GetCertificateCall: BuiltinPki._get_certificate,
     CheckCertificateCall: BuiltinPki._check_certificate,
     CryptDataCall: BuiltinPki._crypt_data,
+    GetPreSharedKeyCall: BuiltinPki._get_pre_shared_key,
     HandshakeAlertCall: BuiltinPki._nothing,
     HandshakeDoneCall: BuiltinPki._handshake_done,
     EndSessionCall: BuiltinPki._nothing,

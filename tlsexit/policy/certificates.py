@@ -86,6 +86,14 @@ class ParsedCertificate:
         return display_name(self.subject)
 
     @property
+    def subject_name(self) -> x509.Name:
+        """The subject as an object; :class:`BadCertificate` if it is none that can be read."""
+        try:
+            return self.certificate.subject
+        except LIBRARY_ERRORS as error:
+            raise BadCertificate(f"the subject of a certificate does not parse: {error}") from error
+
+    @property
     def title(self) -> str:
         """What messages call the certificate."""
         return f"the certificate of {self.name}"

@@ -51,7 +51,7 @@ def _check(authority: ParsedCertificate, constraints: x509.NameConstraints, cert
 def _names(certificate: ParsedCertificate) -> list[x509.GeneralName]:
     """Return every name that the constraints apply to, those that hide in the subject included."""
     names: list[x509.GeneralName] = list(certificate.alternative_names)
-    subject = certificate.certificate.subject
+    subject = certificate.subject_name
     if subject.rdns:
         names.append(x509.DirectoryName(subject))
     if not any(isinstance(name, x509.DNSName) for name in names):

@@ -12,7 +12,7 @@ SET: Final = 0x31
 BIT_STRING: Final = 0x03
 NULL: Final = b"\x05\x00"
 
-_EXPLICIT_VERSION: Final = 0xA0
+_EXPLICIT_VERSION: Final = b"\xa0"
 
 
 class CertificateFields(NamedTuple):
@@ -70,13 +70,23 @@ def encode(tag: int, *contents: bytes) -> bytes:
     return bytes((tag, 0x80 | len(length))) + length + body
 
 
+def public_key_bits(public_key_info: bytes) -> bytes:
+    """Return the contents of ``subjectPublicKey`` in a SubjectPublicKeyInfo, without the count of unused bits."""
+    bits = elements(public_key_info)[1]
+    start, end = read(bits, 0)
+    return bits[start + 1 : end]
+
+
 def certificate_fields(certificate: bytes) -> CertificateFields:
     """Return the parts of a DER certificate; ValueError if it has not the shape of one."""
     body, _ = read(certificate, 0)
     _, tbs_end = read(certificate, body)
     _, algorithm_end = read(certificate, tbs_end)
+    bits, _ = read(certificate, algorithm_end)
+    if certificate[bits : bits + 1] != b"\0":
+        raise ValueError("a signature is not a whole number of bytes")
     position, _ = read(certificate, body)
-    if certificate[position] == _EXPLICIT_VERSION:
+    if certificate[position : position + 1] == _EXPLICIT_VERSION:
         _, position = read(certificate, position)
     _, position = read(certificate, position)  # serialNumber
     parts = []

@@ -53,7 +53,7 @@ def presented_host_names(certificate: ParsedCertificate, *, allow_common_name: b
 
 def common_host_names(certificate: ParsedCertificate) -> tuple[str, ...]:
     """Return the common names, in lower case, that could be host names; IP addresses are none."""
-    values = (str(item.value).lower() for item in certificate.certificate.subject if item.oid == NameOID.COMMON_NAME)
+    values = (str(item.value).lower() for item in certificate.subject_name if item.oid == NameOID.COMMON_NAME)
     return tuple(value for value in values if _HOST_NAME.fullmatch(value) and _address(value) is None)
 
 

@@ -28,8 +28,9 @@ class RevocationList:
     """One list; raises :class:`LocalError` for one that is partial, indirect or a delta (RFC 5280 §5.2.4, §5.2.5)."""
 
     def __init__(self, crl: x509.CertificateRevocationList) -> None:
-        self.issuer = crl.issuer.public_bytes()
+        self.issuer = b""
         try:
+            self.issuer = crl.issuer.public_bytes()
             self.last_update, self.next_update = crl.last_update_utc, crl.next_update_utc
             critical = [extension.oid.dotted_string for extension in crl.extensions if extension.critical]
             self._serials = frozenset(entry.serial_number for entry in crl)

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.dsa import DSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.ocsp import OCSPResponse
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from tlsexit.alerts import BadCertificate, InsufficientSecurity, LocalError, UnsupportedCertificate
@@ -58,10 +59,10 @@ _DSA: Final = frozenset(
 
 
 class Signed(Protocol):
-    """A certificate or revocation list with the signature on it."""
+    """A certificate, revocation list or OCSP response with the signature on it."""
 
     @property
-    def document(self) -> x509.Certificate | x509.CertificateRevocationList:
+    def document(self) -> x509.Certificate | x509.CertificateRevocationList | OCSPResponse:
         """The object that has the signature."""
 
     @property
@@ -144,8 +145,8 @@ def verify(signed: Signed, issuer: ParsedCertificate) -> None:
         oid = document.signature_algorithm_oid
         if isinstance(key, RSAPublicKey) and oid in _RSA:
             key.verify(document.signature, signed.signed_bytes, _PKCS1, digest)
-        elif isinstance(key, RSAPublicKey) and isinstance(document.signature_algorithm_parameters, PSS):
-            key.verify(document.signature, signed.signed_bytes, document.signature_algorithm_parameters, digest)
+        elif isinstance(key, RSAPublicKey) and isinstance(padding := _parameters(document), PSS):
+            key.verify(document.signature, signed.signed_bytes, padding, digest)
         elif isinstance(key, EllipticCurvePublicKey) and oid in _ECDSA:
             key.verify(document.signature, signed.signed_bytes, ECDSA(digest))
         elif isinstance(key, DSAPublicKey) and oid in _DSA:
@@ -154,6 +155,11 @@ def verify(signed: Signed, issuer: ParsedCertificate) -> None:
             raise BadCertificate(f"{signed.title} has a signature of another kind than the key of {issuer.name}")
     except (InvalidSignature, *LIBRARY_ERRORS) as error:
         raise BadCertificate(f"{signed.title} is not signed with the key of {issuer.name}") from error
+
+
+def _parameters(document: x509.Certificate | x509.CertificateRevocationList | OCSPResponse) -> object:
+    """Return the signature algorithm's parameters, which ``cryptography`` does not tell of OCSP responses."""
+    return None if isinstance(document, OCSPResponse) else document.signature_algorithm_parameters
 
 
 def _hash(signed: Signed) -> hashes.HashAlgorithm:

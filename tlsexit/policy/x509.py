@@ -33,7 +33,15 @@ from tlsexit.alerts import HandshakeFailure, LocalError, PeerError, UnsupportedC
 from tlsexit.constants import Role
 from tlsexit.crypto.keyops import key_type
 from tlsexit.crypto.suites import KeyType
-from tlsexit.policy.certificates import CertificateLike, ParsedCertificate, TrustAnchors, name_key, parsed, usable_key
+from tlsexit.policy.certificates import (
+    CertificateLike,
+    ParsedCertificate,
+    TrustAnchors,
+    display_name,
+    name_key,
+    parsed,
+    usable_key,
+)
 from tlsexit.policy.constraints import check_name_constraints
 from tlsexit.policy.failures import AccessDenied, CertificateExpired, CertificateUnknown, UnknownCA
 from tlsexit.policy.names import dn_matches, matches_server_name
@@ -138,7 +146,7 @@ class _PathSearch:
             return self._failure
         if self._top.self_issued:
             return UnknownCA(f"{self._top.name} is self-signed and not among the trusted authorities")
-        return UnknownCA(f"no trusted authority {self._top.certificate.issuer.rfc4514_string()} vouches for the peer")
+        return UnknownCA(f"no trusted authority {display_name(self._top.issuer)} vouches for the peer")
 
     def _extend(self, path: tuple[ParsedCertificate, ...]) -> Iterator[tuple[ParsedCertificate, ...]]:
         certificate = path[-1]
