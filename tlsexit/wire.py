@@ -76,7 +76,6 @@ class Uint(Leaf[int]):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        self.limit = 1 << (8 * size)
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[int, int]:
         stop = offset + self.size
@@ -85,9 +84,10 @@ class Uint(Leaf[int]):
         return int.from_bytes(data[offset:stop], "big"), stop
 
     def encode(self, value: int) -> bytes:
-        if not 0 <= value < self.limit:
-            raise WireError(f"{value} does not fit in {self.size} bytes")
-        return value.to_bytes(self.size, "big")
+        try:
+            return value.to_bytes(self.size, "big")
+        except OverflowError:
+            raise WireError(f"{value} does not fit in {self.size} bytes") from None
 
     def _sizeof(self, context: Any, path: str) -> int:
         return self.size
@@ -192,7 +192,10 @@ class Opaque(_Bounded[bytes]):
         return data[start:stop], stop
 
     def encode(self, value: bytes) -> bytes:
-        return self.frame(value)
+        length = len(value)
+        if not self.floor <= length <= self.ceiling:
+            return self.frame(value)
+        return length.to_bytes(self.prefix, "big") + value
 
 
 class Vector(_Bounded[tuple[T, ...]]):
