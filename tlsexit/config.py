@@ -50,6 +50,9 @@ class Config:
     max_empty_records: int = 32
     """Consecutive empty records likewise: each costs a decryption and moves nothing (OpenSSL: 32)."""
 
+    max_ignored_records: int = 32
+    """Consecutive records of unknown type, which RFC 2246 §6 has one ignore, for the same reason."""
+
     max_renegotiation_requests: int = 5
     """Refused renegotiations answered before the connection is closed: each costs an alert."""
 

@@ -276,7 +276,9 @@ def on_finished(state: states.AwaitServerFinished, received: Received[Finished],
     session = new_session(state.context, state.negotiation, state.master_secret, config)
     if state.ticket is not None:
         session = resume.with_ticket(session, state.ticket, config)
-    return ask_handshake_done(state.context, finished, session)
+    return ask_handshake_done(
+        state.context, finished, state.negotiation.security_parameters(state.master_secret), session
+    )
 
 
 def _check_certificate(

@@ -19,7 +19,7 @@ from tlsexit.exits.forms import load_certificate
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Flight, Step
-from tlsexit.handshake.negotiation import FinishedPair, Negotiation
+from tlsexit.handshake.negotiation import FinishedPair, Negotiation, SecurityParameters
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.session import Session
 
@@ -104,7 +104,9 @@ def new_session(context: SessionContext, negotiated: Negotiation, secret: bytes,
     )
 
 
-def ask_handshake_done(context: SessionContext, finished: FinishedPair, session: Session | None) -> Step:
+def ask_handshake_done(
+    context: SessionContext, finished: FinishedPair, security: SecurityParameters, session: Session | None
+) -> Step:
     """Both Finished messages are verified: ask HandshakeDone; ``session`` is what to remember afterwards."""
-    asked = states.AskHandshakeDone(context, finished, session)
+    asked = states.AskHandshakeDone(context, finished, security, session)
     return Step(asked, (actions.Ask(HandshakeDoneCall(context)),))

@@ -18,7 +18,7 @@ from tlsexit.handshake.inputs import Answered, Received, Renegotiate, Renegotiat
 
 def on_handshake_done(state: states.AskHandshakeDone, answer: Answered, config: Config) -> Step:
     emit = actions.Emit(HandshakeCompleted(state.context, answer.value))
-    established = states.Established(state.context, state.finished)
+    established = states.Established(state.context, state.finished, state.security)
     if state.session is None:
         return Step(established, (emit,))
     return Step(established, (actions.Remember(state.session), emit))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from tlsexit.alerts import HandshakeFailure
@@ -31,6 +31,15 @@ class FinishedPair:
     encrypt_then_mac: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SecurityParameters:
+    """What everything else is derived from (§6.1); kept while the connection lives, for exporters (RFC 5705)."""
+
+    master_secret: bytes = field(repr=False)
+    client_random: bytes
+    server_random: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Negotiation:
     """What both hellos settled: the SecurityParameters of §6.1 before the master secret, and the extensions.
@@ -53,6 +62,10 @@ class Negotiation:
     new_ticket: bool = False
     status_request: bool = False
     sct_list: tuple[bytes, ...] = ()
+
+    def security_parameters(self, master_secret: bytes) -> SecurityParameters:
+        """Return the parameters of the connection now that the master secret is there."""
+        return SecurityParameters(master_secret, self.client_random, self.server_random)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,7 +145,8 @@ def on_client_finished(state: states.AwaitResumedClientFinished, received: Recei
     check_finished(received.message, state.session.master_secret, Role.CLIENT, state.transcript)
     finished = FinishedPair(received.message.verify_data, state.server_verify_data, state.negotiation.encrypt_then_mac)
     # the store has the session already, and a ticket is in the client's keeping
-    return ask_handshake_done(state.context, finished, None)
+    security = state.negotiation.security_parameters(state.session.master_secret)
+    return ask_handshake_done(state.context, finished, security, None)
 
 
 def on_server_hello_resuming(
@@ -198,7 +199,8 @@ def on_server_finished(state: states.AwaitResumedServerFinished, received: Recei
     flight = Flight(state.transcript.add(received.raw))
     verify_data = send_finished(flight, state.write_keys, secret, Role.CLIENT)
     finished = FinishedPair(verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac)
-    done = ask_handshake_done(state.context, finished, state.session)
+    security = state.negotiation.security_parameters(secret)
+    done = ask_handshake_done(state.context, finished, security, state.session)
     return flight.then(done.state, *done.actions)
 
 

@@ -238,7 +238,8 @@ def on_finished(state: states.AwaitClientFinished, received: Received[Finished],
         resume.send_ticket(flight, session, config)
     verify_data = send_finished(flight, state.write_keys, state.master_secret, Role.SERVER)
     finished = FinishedPair(received.message.verify_data, verify_data, state.negotiation.encrypt_then_mac)
-    done = ask_handshake_done(state.context, finished, session)
+    security = state.negotiation.security_parameters(state.master_secret)
+    done = ask_handshake_done(state.context, finished, security, session)
     return flight.then(done.state, *done.actions)
 
 

@@ -34,7 +34,7 @@ from tlsexit.handshake.certificate import CertificateRequest
 from tlsexit.handshake.finished import NewSessionTicket
 from tlsexit.handshake.hello import ClientHello
 from tlsexit.handshake.inputs import Received
-from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
+from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation, SecurityParameters
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.session import Session
 
@@ -392,6 +392,7 @@ class AskHandshakeDone(State):
     """Both Finished messages are verified; HandshakeDone is being asked. ``session`` is new and worth remembering."""
 
     finished: FinishedPair
+    security: SecurityParameters
     session: Session | None
 
 
@@ -400,6 +401,7 @@ class Established(State):
     """Application data may flow. ``requested``: a HelloRequest of ours is unanswered (§7.4.1.1)."""
 
     finished: FinishedPair
+    security: SecurityParameters
     requested: bool = False
 
 

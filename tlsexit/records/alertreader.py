@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tlsexit.alerts import ALWAYS_FATAL, AlertLevel, IllegalParameter
-from tlsexit.records.grammar import ALERT, Alert
-from tlsexit.wire import parse
+from tlsexit.records.grammar import Alert, parse_alert
 
 
 class AlertReader:
@@ -27,14 +25,6 @@ class AlertReader:
         data = self._held + fragment
         self._held = b""
         for start in range(0, len(data) - 1, 2):
-            alert = parse(ALERT, data[start : start + 2], "Alert")
-            if alert.level not in (AlertLevel.WARNING, AlertLevel.FATAL):
-                raise IllegalParameter(f"alert level {alert.level}")
-            yield alert
+            yield parse_alert(data[start : start + 2])
         if len(data) % 2:
             self._held = data[-1:]
-
-
-def ends_connection(alert: Alert) -> bool:
-    """Whether an alert is fatal: by its level or, whatever the level, by its description (§7.2.2)."""
-    return alert.level == AlertLevel.FATAL or alert.description in ALWAYS_FATAL

@@ -1,0 +1,53 @@
+"""From an exit's answer to what the machine may use: a validated value, or the reason why there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tlsexit.alerts import AlertDescription, ExitFailed, LocalError, PeerError
+from tlsexit.exits.answers import Failed, Handled, NotHandled, is_recognised
+from tlsexit.exits.calls import ExitCall
+
+
+def outcome(call: ExitCall, answer: object) -> Any:
+    """Return the canonical form of what ``answer`` carries.
+
+    Raises :class:`~tlsexit.alerts.ExitFailed` for everything else: a refusal, a failure, a value that does not fit the
+    phase. Nothing an exit hands over can make anything else happen, and its text never shows what was handed over.
+    """
+    phase = call.phase.value
+    if isinstance(answer, Handled):
+        return _validated(call, answer.value)
+    if isinstance(answer, Failed):
+        raise _failure(call, answer) from answer.cause
+    if isinstance(answer, NotHandled):
+        raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, "nobody handled the phase")
+    kind = type(answer).__name__
+    raise ExitFailed(
+        phase, AlertDescription.INTERNAL_ERROR, f"an exit answers Handled, NotHandled or Failed, not {kind}"
+    )
+
+
+def _validated(call: ExitCall, value: object) -> Any:
+    try:
+        return call.validate(value)
+    except PeerError as error:
+        raise ExitFailed(call.phase.value, error.description, error.reason) from error
+    except LocalError as error:
+        raise ExitFailed(call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
+    except Exception as error:
+        # the value is the exit's, and so is whatever goes wrong while it is looked at
+        reason = f"{type(error).__name__} in its answer"
+        raise ExitFailed(call.phase.value, AlertDescription.INTERNAL_ERROR, reason) from error
+
+
+def _failure(call: ExitCall, answer: Failed) -> ExitFailed:
+    phase, reason, cause = call.phase.value, answer.alert_reason, answer.cause
+    if reason is None:
+        text = f"failed ({type(cause).__name__})" if cause is not None else "failed"
+        return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
+    if is_recognised(call.phase, reason):
+        text = cause.reason if isinstance(cause, PeerError) else "refused"
+        return ExitFailed(phase, AlertDescription(reason), text)
+    text = f"{reason!r} is not one of the recognised alert reasons"
+    return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
