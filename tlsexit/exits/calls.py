@@ -17,11 +17,19 @@ from cryptography import x509
 from tlsexit.alerts import AlertLevel, LocalError
 from tlsexit.constants import Role
 from tlsexit.crypto.keyops import PrivateKey, decrypt, key_type, sign
-from tlsexit.crypto.suites import KeyType
+from tlsexit.crypto.suites import SUITES, KeyType
 from tlsexit.exits.context import MAX_PRIVATE_AREA_SIZE, SessionContext, TaskContext, padded_global_area
-from tlsexit.exits.forms import CAList, ca_list_bytes, ca_list_from, chain_bytes, chain_from, load_certificate
+from tlsexit.exits.forms import (
+    SIGNING_CERTIFICATE_TYPES,
+    CAList,
+    ca_list_bytes,
+    ca_list_from,
+    chain_bytes,
+    chain_from,
+    load_certificate,
+)
 from tlsexit.exits.phases import ExitPhase
-from tlsexit.profile import Profile
+from tlsexit.profile import Profile, Verify
 
 
 class CryptOperation(Enum):
@@ -141,6 +149,11 @@ class GetCertificateCall:
     phase: ClassVar = ExitPhase.GET_CERTIFICATE
 
     @property
+    def without_certificate(self) -> bool:
+        """Whether a candidate suite needs no certificate, so that an empty chain is an answer: "take that one"."""
+        return any(SUITES[value].key_exchange.certificate is None for value in self.candidate_suites)
+
+    @property
     def ca_list_bytes(self) -> bytes | None:
         """The CA list as the server sent it, in the form of GetCAList; None for a server."""
         return None if self.ca_list is None else ca_list_bytes(self.ca_list)
@@ -153,16 +166,24 @@ class GetCertificateCall:
     def validate(self, value: object) -> Credentials:
         credentials = value if isinstance(value, Credentials) else Credentials(value)
         chain = chain_from(credentials.chain)
-        if not chain and self.context.role is Role.SERVER:
+        if not chain and self.context.role is Role.SERVER and not self.without_certificate:
             raise LocalError("a server's chain holds at least its own certificate")
         if credentials.cipher_suite is not None and credentials.cipher_suite not in self.candidate_suites:
             raise LocalError(f"suite {credentials.cipher_suite:#06x} is not among the candidates")
-        for der in chain[:1]:
-            try:
-                load_certificate(der).public_key()
-            except Exception as error:  # cryptography's own list: ValueError, UnsupportedAlgorithm, InvalidVersion, ...
-                raise LocalError("the leaf of the chain is not a usable certificate") from error
+        if chain:
+            self._check_leaf(chain[0])
         return replace(credentials, chain=chain)
+
+    def _check_leaf(self, der: bytes) -> None:
+        """Refuse a certificate that this handshake cannot use: the peer would be told that it is wrong."""
+        try:
+            key = load_certificate(der).public_key()
+        except Exception as error:  # cryptography's own list: ValueError, UnsupportedAlgorithm, InvalidVersion, ...
+            raise LocalError("the leaf of the chain is not a usable certificate") from error
+        kind = key_type(key)
+        if self.ca_list is not None and SIGNING_CERTIFICATE_TYPES[kind] not in self.ca_list.certificate_types:
+            # §7.4.4: the "types of certificates requested"
+            raise LocalError(f"the server did not ask for a certificate for {kind.value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +210,11 @@ class CheckCertificateCall:
         return tuple(load_certificate(der) for der in self.chain)
 
     def validate(self, value: object) -> Untrusted | None:
-        if value is None or isinstance(value, Untrusted):
+        if value is None:
+            return None
+        if isinstance(value, Untrusted):
+            if self.context.profile.verify is not Verify.OPTIONAL:
+                raise LocalError("Untrusted is an answer for verify=optional only")
             return value
         raise LocalError(f"CheckCertificate answers Handled() or Handled(Untrusted(...)), not {type(value).__name__}")
 

@@ -8,11 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from tlsexit.alerts import BadCertificate, DecodeError, LocalError
+from tlsexit.crypto.suites import KeyType
 from tlsexit.wire import Message, Opaque, Uint, Vector, build, parse
+
+
+LIBRARY_ERRORS: Final = (
+    ValueError,
+    TypeError,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+)
+"""Everything that ``cryptography`` raises over the contents of a certificate or a revocation list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +37,9 @@ class CAList:
     certificate_types: tuple[int, ...]
     certificate_authorities: tuple[bytes, ...]
 
+
+SIGNING_CERTIFICATE_TYPES: Final = {KeyType.RSA: 1, KeyType.DSA: 2, KeyType.EC: 64}
+"""``rsa_sign``, ``dss_sign`` (RFC 2246 §7.4.4) and ``ecdsa_sign`` (RFC 4492 §5.5), by the key of the certificate."""
 
 # opaque DistinguishedName<1..2^16-1>;
 DISTINGUISHED_NAME = Opaque(1, 2**16 - 1)
@@ -103,7 +121,7 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """Return the certificate behind ``der``; :class:`BadCertificate` if it is none (RFC 2246 §7.2.2)."""
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+    except LIBRARY_ERRORS as error:
         raise BadCertificate(f"the certificate does not parse: {error}") from error
 
 

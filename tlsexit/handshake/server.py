@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from tlsexit.alerts import AlertDescription, ExitFailed, HandshakeFailure, UnsupportedCertificate
+from tlsexit.alerts import HandshakeFailure, UnsupportedCertificate
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
 from tlsexit.crypto.keyops import PublicKey, key_type, verify
@@ -25,10 +25,9 @@ from tlsexit.exits.calls import (
     GetPreSharedKeyCall,
     PreSharedKey,
     StartHandshakeCall,
-    Untrusted,
 )
 from tlsexit.exits.context import Authentication, SessionContext
-from tlsexit.exits.phases import ExitPhase
+from tlsexit.exits.forms import SIGNING_CERTIFICATE_TYPES
 from tlsexit.handshake import actions, choice, resume, states
 from tlsexit.handshake.agreement import (
     ClientPublic,
@@ -55,7 +54,7 @@ from tlsexit.handshake.common import (
     settled_actions,
     transcript_digest,
 )
-from tlsexit.handshake.enums import CertificateStatusType, ClientCertificateType
+from tlsexit.handshake.enums import CertificateStatusType
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ClientHello, ServerHello, ServerHelloDone
@@ -64,12 +63,6 @@ from tlsexit.handshake.keyexchange import ClientKeyExchange
 from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.profile import Verify
-
-_CERTIFICATE_TYPE = {
-    KeyType.RSA: ClientCertificateType.RSA_SIGN,
-    KeyType.DSA: ClientCertificateType.DSS_SIGN,
-    KeyType.EC: ClientCertificateType.ECDSA_SIGN,
-}
 
 
 def on_start(state: states.Idle, start: Start, config: Config) -> Step:
@@ -107,14 +100,14 @@ def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHel
 
 def on_certificate_chosen(state: states.AskGetServerCertificate, answer: Answered, config: Config) -> Step:
     credentials: Credentials = answer.value
-    own_type = key_type(leaf_public_key(credentials.chain, None, config))
+    own_type = key_type(leaf_public_key(credentials.chain, None, config)) if credentials.chain else None
     for suite in state.candidates:
         needed = suite.key_exchange.certificate
         if needed is not None and (needed is not own_type or credentials.cipher_suite not in (None, suite.value)):
             continue
         shown = None if needed is None else credentials
         return _send_hello(state.context, state.offer, suite, shown, state.transcript, config)
-    raise HandshakeFailure(f"no cipher suite in common with the client fits a certificate for {own_type.value}")
+    raise HandshakeFailure("no cipher suite in common with the client fits the certificate")
 
 
 def on_params_signed(state: states.AskSignServerKeyExchange, answer: Answered, config: Config) -> Step:
@@ -142,7 +135,7 @@ def on_certificate(state: states.AwaitClientCertificate, received: Received[Cert
             raise HandshakeFailure("the client has no certificate and the profile requires one")
         return Step(states.AwaitClientKeyExchange(state.context, state.negotiation, transcript, state.ephemeral, None))
     client_key = leaf_public_key(chain, None, config)
-    if _CERTIFICATE_TYPE[key_type(client_key)] not in state.certificate_types:
+    if SIGNING_CERTIFICATE_TYPES[key_type(client_key)] not in state.certificate_types:
         raise UnsupportedCertificate("the client's certificate is of a type that was not asked for")
     context = replace(state.context, peer_chain=chain)
     asked = states.AskCheckClientCertificate(context, state.negotiation, transcript, state.ephemeral, client_key)
@@ -151,14 +144,7 @@ def on_certificate(state: states.AwaitClientCertificate, received: Received[Cert
 
 def on_certificate_checked(state: states.AskCheckClientCertificate, answer: Answered, config: Config) -> Step:
     context = state.context
-    if isinstance(answer.value, Untrusted):
-        if context.profile.verify is not Verify.OPTIONAL:
-            raise ExitFailed(
-                ExitPhase.CHECK_CERTIFICATE.value,
-                AlertDescription.INTERNAL_ERROR,
-                "Untrusted is an answer for verify=optional only",
-            )
-    else:
+    if answer.value is None:  # else Untrusted, which validation lets pass for verify=optional only
         context = replace(context, peer_trusted=True)
     return Step(
         states.AwaitClientKeyExchange(context, state.negotiation, state.transcript, state.ephemeral, state.client_key)
