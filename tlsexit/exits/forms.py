@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,7 +16,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from tlsexit.alerts import BadCertificate, DecodeError, LocalError
 from tlsexit.crypto.suites import KeyType
 from tlsexit.wire import Message, Opaque, Uint, Vector, build, parse
-
 
 LIBRARY_ERRORS: Final = (
     ValueError,

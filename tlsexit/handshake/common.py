@@ -15,7 +15,7 @@ from tlsexit.crypto.schedule import extended_master_secret, master_secret, verif
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.calls import HandshakeDoneCall
 from tlsexit.exits.context import Authentication, SessionContext
-from tlsexit.exits.forms import load_certificate
+from tlsexit.exits.forms import LIBRARY_ERRORS, load_certificate
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Flight, Step
@@ -42,7 +42,7 @@ def leaf_public_key(chain: tuple[bytes, ...], wanted: KeyType | None, config: Co
         key = certificate.public_key()
     except UnsupportedAlgorithm as error:
         raise UnsupportedCertificate("the certificate's key is of an unknown kind") from error
-    except ValueError as error:
+    except LIBRARY_ERRORS as error:
         raise BadCertificate(f"the certificate's key does not parse: {error}") from error
     if not isinstance(key, PublicKey):
         raise UnsupportedCertificate("the certificate's key is of a kind TLS 1.0 has no use for")

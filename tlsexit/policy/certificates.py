@@ -13,22 +13,12 @@ from functools import lru_cache
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from tlsexit.alerts import BadCertificate, LocalError, UnsupportedCertificate
+from tlsexit.exits.forms import LIBRARY_ERRORS
 from tlsexit.policy.der import certificate_fields
-
-LIBRARY_ERRORS: Final = (
-    ValueError,
-    TypeError,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-    UnsupportedAlgorithm,
-)
-"""Everything that ``cryptography`` raises over the contents of a certificate or a revocation list."""
 
 NameKey = tuple[frozenset[tuple[str, str | bytes]], ...]
 """A distinguished name in a form that can be compared: the RDNs in order, each a set of (OID, folded value)."""

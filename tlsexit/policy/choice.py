@@ -40,7 +40,8 @@ def server_credentials(
 
     Identities with the name that the client asked for go first (RFC 6066 §3), and among equals those whose authority
     the client says it trusts (RFC 6066 §6). ``authorities`` help to recognise that authority where the chain leaves it
-    out. Raises :class:`HandshakeFailure` if nothing fits.
+    out. If nothing fits, an empty chain leaves it to a suite without a certificate; :class:`HandshakeFailure` if there
+    is no such suite either.
     """
     ranked: dict[tuple[bool, bool], list[Identity]] = {}
     for identity in identities:
@@ -53,6 +54,8 @@ def server_credentials(
             for identity in ranked[rank]:
                 if _fits(identity.leaf, SUITES[value].key_exchange, call.groups):
                     return Credentials(identity.chain, value, used_trusted_ca_keys=rank[1])
+    if call.without_certificate:
+        return Credentials(())
     raise HandshakeFailure("no identity has a certificate for any of the cipher suites in common")
 
 
