@@ -7,7 +7,7 @@ What goes out is told to the observer here too, in the order in which it is sent
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tlsexit.alerts import AlertDescription, AlertLevel, PeerError, UnexpectedMessage
@@ -42,12 +42,12 @@ class Channel:
     __slots__ = (
         "_accept_v2_client_hello",
         "_alerts",
+        "_arrived",
         "_config",
         "_ignored",
         "_messages",
         "_observer",
         "_opening",
-        "_ready",
         "records",
     )
 
@@ -61,7 +61,8 @@ class Channel:
         self._observer = config.observer
         self._messages = HandshakeReader(config.max_handshake_message)
         self._alerts = AlertReader()
-        self._ready: deque[Alert] = deque()
+        # one by one: what shares a record with a fatal alert must not be looked at
+        self._ready: Iterator[Alert] = iter(())
         self._ignored = 0
         # only a server's first bytes can be something other than a record
         self._opening = role is Role.SERVER
@@ -72,8 +73,8 @@ class Channel:
     def next_item(self) -> Item | None:
         """Return what comes next, None if more input is needed; raises :class:`PeerError` for what is not TLS."""
         while True:
-            if self._ready:
-                alert = self._ready.popleft()
+            alert = next(self._ready, None)
+            if alert is not None:
                 self._observe(False, ContentType.ALERT, alert, bytes([alert.level, alert.description]))
                 return alert
             complete = self._messages.next_message()
@@ -99,7 +100,7 @@ class Channel:
             elif content_type == ContentType.CHANGE_CIPHER_SPEC:
                 return self._change_cipher_spec(fragment)
             elif content_type == ContentType.ALERT:
-                self._ready.extend(self._alerts.feed(fragment))
+                self._ready = self._alerts.feed(fragment)
             else:
                 self._ignore(content_type)
 

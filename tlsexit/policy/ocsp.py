@@ -18,7 +18,8 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tlsexit.alerts import BadCertificate, BadCertificateStatusResponse, PeerError
-from tlsexit.policy.certificates import LIBRARY_ERRORS, ParsedCertificate, name_key, parse_certificate
+from tlsexit.exits.forms import LIBRARY_ERRORS
+from tlsexit.policy.certificates import ParsedCertificate, name_key, parse_certificate
 from tlsexit.policy.der import public_key_bits
 from tlsexit.policy.failures import CertificateRevoked
 from tlsexit.policy.signatures import SignaturePolicy, check_signature, verify

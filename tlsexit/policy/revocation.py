@@ -16,7 +16,8 @@ from typing import Final
 from cryptography import x509
 
 from tlsexit.alerts import LocalError, PeerError
-from tlsexit.policy.certificates import LIBRARY_ERRORS, NameKey, ParsedCertificate, display_name, name_key
+from tlsexit.exits.forms import LIBRARY_ERRORS
+from tlsexit.policy.certificates import NameKey, ParsedCertificate, display_name, name_key
 from tlsexit.policy.failures import CertificateRevoked, CertificateUnknown
 from tlsexit.policy.signatures import SignaturePolicy, verify
 

@@ -21,7 +21,8 @@ from cryptography.x509.ocsp import OCSPResponse
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from tlsexit.alerts import BadCertificate, InsufficientSecurity, LocalError, UnsupportedCertificate
-from tlsexit.policy.certificates import LIBRARY_ERRORS, ParsedCertificate, usable_key
+from tlsexit.exits.forms import LIBRARY_ERRORS
+from tlsexit.policy.certificates import ParsedCertificate, usable_key
 
 _PKCS1: Final = PKCS1v15()
 
