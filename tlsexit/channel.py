@@ -42,12 +42,12 @@ class Channel:
     __slots__ = (
         "_accept_v2_client_hello",
         "_alerts",
-        "_arrived",
         "_config",
         "_ignored",
         "_messages",
         "_observer",
         "_opening",
+        "_ready",
         "records",
     )
 
