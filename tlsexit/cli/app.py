@@ -1,0 +1,51 @@
+"""The ``tlsexit`` command and its subcommands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tlsexit.cli import codes
+from tlsexit.cli.connect import connect
+from tlsexit.cli.handshake import handshake
+from tlsexit.cli.problems import Problem
+from tlsexit.cli.serve import serve
+from tlsexit.cli.suites import suites
+
+
+class Application(click.Group):
+    """The group, which turns a problem into one line and a status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Problem as problem:
+            click.echo(f"tlsexit: {problem}", err=True)
+            ctx.exit(problem.status)
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            ctx.exit(codes.INTERRUPTED)
+
+
+@click.group(
+    cls=Application,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=codes.EPILOG,
+)
+@click.version_option(package_name="tlsexit", prog_name="tlsexit", message="%(prog)s %(version)s")
+def cli() -> None:
+    """TLS 1.0 (RFC 2246), with an exit at every decision about keys and certificates.
+
+    \b
+    See a handshake, with the questions put to an exit:
+      tlsexit handshake
+    Be a client, in the manner of openssl s_client:
+      tlsexit connect --ca-file ca.pem old-server.example:443
+    Be a server, with certificates made on the spot:
+      tlsexit serve --throw-away demo --www 4433
+    """
+
+
+for command in (handshake, connect, serve, suites):
+    cli.add_command(command)

@@ -1,0 +1,255 @@
+"""Options and arguments that several commands share, and what their values mean."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from tlsexit.cli.problems import Problem, usage_problems
+from tlsexit.crypto.suites import SUITES, parse_suites
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATH: Final = click.Path(path_type=Path)
+
+
+def suites_option(*names: str, help: str) -> Callable[[F], F]:
+    """Return the option that names cipher suites."""
+
+    def parse(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+        with usage_problems():
+            return None if value is None else parse_suites(value)
+
+    return click.option(*names, "suites", callback=parse, metavar="NAMES", help=help)
+
+
+def exit_option(name: str, parameter: str, whose: str) -> Callable[[F], F]:
+    """Return the option that names an exit."""
+    return click.option(
+        name,
+        parameter,
+        metavar="MODULE:OBJECT",
+        help=f"Put {whose} questions about keys and certificates to this exit: an object, class or function.",
+    )
+
+
+def credentials(command: F) -> F:
+    """Add the options for the own certificate, key and password."""
+    for option in reversed(
+        (
+            click.option(
+                "--cert", type=PATH, metavar="FILE", help="Own certificate chain, PEM (leaf first) or PKCS#12."
+            ),
+            click.option(
+                "--key", type=PATH, metavar="FILE", help="Private key, PEM; by default it is in the file of --cert."
+            ),
+            click.option(
+                "--password-env", metavar="NAME", help="Environment variable that holds the password of --key."
+            ),
+            click.option(
+                "--password-file",
+                type=PATH,
+                metavar="FILE",
+                help="File whose first line is the password of --key.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+# ------------------------------------------------------------------------------------------------ addresses
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return (host, port) for ``HOST:PORT`` or ``[IPV6]:PORT``; :class:`Problem` for anything else."""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
+        if not bracket or colon != ":" or not host:
+            raise Problem(f"{text!r} is not an address; for IPv6 write [::1]:443")
+    else:
+        host, _, port = text.rpartition(":")
+        if ":" in host:
+            raise Problem(f"{text!r} is ambiguous; write an IPv6 address in brackets: [::1]:443")
+        if not host:
+            raise Problem(f"{text!r} is not an address; write HOST:PORT, as in example.org:443")
+    return host, parse_port(port, lowest=1)
+
+
+def parse_listening_address(text: str, default_host: str) -> tuple[str, int]:
+    """Return (host, port) for ``PORT`` or ``HOST:PORT``; port 0 leaves the choice to the system."""
+    if text.isdigit():
+        return default_host, parse_port(text, lowest=0)
+    if text.startswith("[") or text.count(":") == 1:
+        host, _, port = text.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if host:
+            return host, parse_port(port, lowest=0)
+    raise Problem(f"{text!r} is not an address to listen on; write PORT, HOST:PORT or [::1]:PORT")
+
+
+def parse_port(text: str, *, lowest: int) -> int:
+    """Return a port number."""
+    if not text.isascii() or not text.isdigit() or not lowest <= int(text) <= 65535:
+        raise Problem(f"{text!r} is not a port number from {lowest} to 65535")
+    return int(text)
+
+
+def host_name(host: str) -> str:
+    """Return a host name in the ASCII form that goes into server_name and certificates."""
+    try:
+        return host.encode("ascii").decode()
+    except UnicodeEncodeError:
+        pass
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError as error:
+        raise Problem(f"{host!r} is not a host name") from error
+
+
+# ------------------------------------------------------------------------------------------------ keys and files
+
+
+def password(environment: str | None, file: Path | None) -> bytes | None:
+    """Return the password that ``--password-env`` or ``--password-file`` gives; None if neither is there."""
+    if environment is not None and file is not None:
+        raise Problem("--password-env and --password-file exclude each other")
+    if environment is not None:
+        value = os.environ.get(environment)
+        if value is None:
+            raise Problem(f"the environment variable {environment} (--password-env) is not set")
+        return value.encode()
+    if file is None:
+        return None
+    lines = _read(file, "--password-file").splitlines()
+    if not lines:
+        raise Problem(f"{file}: the password file is empty")
+    return lines[0]
+
+
+def load_own_identity(cert: Path | None, key: Path | None, given: bytes | None) -> Any:
+    """Return the own identity, or None if there is none; asks for the password at the terminal if it is needed."""
+    from tlsexit.policy import load_identity
+
+    if cert is None:
+        if key is not None:
+            raise Problem("--key is of no use without --cert")
+        return None
+    secret = given
+    if secret is None and _is_encrypted(cert, key):
+        if not sys.stdin.isatty():
+            raise Problem(f"{key or cert}: needs a password; give --password-file or --password-env")
+        secret = click.prompt(f"Password for {key or cert}", hide_input=True, err=True).encode()
+    with usage_problems():
+        identity = load_identity("own", cert, key, secret)
+    if identity.key is None:
+        raise Problem(f"{cert}: holds no private key; name its file with --key")
+    return identity
+
+
+def _is_encrypted(cert: Path, key: Path | None) -> bool:
+    """Whether a password is needed: PEM says so in plain text; PKCS#12 has to be tried."""
+    file = key or cert
+    option = "--cert" if key is None else "--key"
+    data = _read(file, option)
+    if b"-----BEGIN" in data:
+        return b"ENCRYPTED" in data
+    if key is not None:
+        return False
+    from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+
+    try:
+        load_pkcs12(data, None)
+    except ValueError:
+        return data[:1] == b"\x30"
+    return False
+
+
+def _read(file: Path, option: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Problem(f"{file}: cannot be read ({option}): {error.strerror}") from error
+
+
+def key_logger(file: Path | None) -> Callable[[str], None] | None:
+    """Return what appends lines to a key log that only the user may read; None for no file."""
+    if file is None:
+        return None
+    target = file
+    try:
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    except OSError as error:
+        raise Problem(f"{file}: cannot be written (--key-log): {error.strerror}") from error
+    warn(f"master secrets go to {file}: whoever reads it can decrypt the connections")
+
+    def log(line: str) -> None:
+        with target.open("a", encoding="ascii") as stream:
+            stream.write(line + "\n")
+
+    return log
+
+
+def warn(message: str) -> None:
+    """Print a warning on standard error."""
+    click.secho(f"warning: {message}", fg="yellow", err=True)
+
+
+def warn_of_weak(suites: tuple[int, ...] | None) -> None:
+    """Warn of suites that protect nothing, or nobody's identity."""
+    weak = [SUITES[value].name for value in suites or () if SUITES[value].weak]
+    if weak:
+        more = f" and {len(weak) - 2} more" if len(weak) > 2 else ""
+        warn(f"{', '.join(weak[:2])}{more}: too weak to protect anything")
+
+
+# ------------------------------------------------------------------------------------------------ exits
+
+
+def load_exit(name: str | None) -> object:
+    """Return the exit that ``MODULE:OBJECT`` or ``FILE.py:OBJECT`` names; a class is called to make one.
+
+    Modules are looked for in the current directory too. Raises :class:`Problem` if there is none.
+    """
+    if name is None:
+        return None
+    where, colon, attribute = name.rpartition(":")
+    if not colon or not where or not attribute:
+        raise Problem(f"{name!r} does not name an exit; write MODULE:OBJECT, as in my_exit:MyExit")
+    module = _load_module(where)
+    found: Any = module
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise Problem(f"{where} has no {attribute!r}")
+    if not isinstance(found, type):
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise Problem(f"{name}: making an instance failed: {type(error).__name__}: {error}") from error
+
+
+def _load_module(where: str) -> Any:
+    path = Path(where)
+    if where.endswith(".py"):
+        folder, where = str(path.parent.resolve()), path.stem
+    else:
+        folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name == where.split(".")[0] or error.name == where:
+            raise Problem(f"there is no module {where!r} in {folder} or among the installed packages") from error
+        raise Problem(f"{where} cannot be imported: {error}") from error
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise Problem(f"{where} cannot be imported: {type(error).__name__}: {error}") from error

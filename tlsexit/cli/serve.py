@@ -1,0 +1,170 @@
+"""``tlsexit serve``: a server, in the manner of ``openssl s_server``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tlsexit.alerts import TlsError
+from tlsexit.cli import codes
+from tlsexit.cli.options import (
+    PATH,
+    credentials,
+    exit_option,
+    key_logger,
+    load_exit,
+    load_own_identity,
+    parse_listening_address,
+    password,
+    suites_option,
+    warn_of_weak,
+)
+from tlsexit.cli.problems import Problem, exit_code, sentence, usage_problems
+from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES
+from tlsexit.profile import Profile, Verify
+
+HOST = "127.0.0.1"
+"""Where to listen unless told otherwise: TLS 1.0 does not belong on the open network."""
+
+
+@click.command(epilog=codes.EPILOG)
+@click.argument("address", metavar="[HOST:]PORT")
+@credentials
+@click.option(
+    "--throw-away",
+    type=PATH,
+    metavar="DIR",
+    help="Use ca.pem and server.pem in DIR; make them, and client.pem, if they are not there.",
+)
+@click.option("--ca-file", type=PATH, metavar="FILE", help="Authorities of the clients, PEM.")
+@suites_option("--suites", help="Cipher suites to accept; see `tlsexit suites`.")
+@click.option(
+    "--verify",
+    type=click.Choice([Verify.NONE.value, Verify.OPTIONAL.value, Verify.REQUIRED.value]),
+    default=Verify.NONE.value,
+    show_default=True,
+    help="Whether to ask for the client's certificate.",
+)
+@click.option("--echo", is_flag=True, help="Send back what arrives.")
+@click.option("--www", is_flag=True, help="Answer HTTP requests with a page about the session.")
+@click.option("--resumption/--no-resumption", default=True, show_default=True, help="Let clients resume sessions.")
+@exit_option("--exit", "exit_name", "the")
+@click.option("--ladder", is_flag=True, help="Show each connection as a diagram when it is over.")
+@click.option("--trace", is_flag=True, help="Show every message field by field as it passes, on standard error.")
+@click.option("--key-log", type=PATH, metavar="FILE", help="Append the master secrets for capture tools. Dangerous.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time for a handshake.",
+)
+@click.option(
+    "--max-connections", type=click.IntRange(min=1), metavar="N", help="End after N connections, failed ones included."
+)
+def serve(**options: Any) -> None:
+    """Serve TLS 1.0 and tell about each connection.
+
+    HOST is 127.0.0.1 unless given; with port 0 the system picks a port, which is printed. Without --echo and --www
+    what arrives is only counted. SIGINT and SIGTERM close all connections and end the server with status 0.
+
+    \b
+    Examples:
+      tlsexit serve --throw-away demo --www 4433
+      tlsexit serve --cert server.pem --key server.key --echo [::1]:4433
+      tlsexit serve --throw-away demo --verify required --exit my_exit:MyExit --ladder 4433
+    and then
+      tlsexit connect --ca-file demo/ca.pem --cert demo/client.pem localhost:4433
+    """
+    import asyncio
+
+    host, port = parse_listening_address(options["address"], HOST)
+    plan = _plan(host, port, options)
+
+    async def run() -> None:
+        from tlsexit.cli.server import Server
+
+        await Server(plan).run()
+
+    try:
+        asyncio.run(run())
+    except TlsError as error:
+        raise Problem(sentence(error), exit_code(error)) from error
+    except OSError as error:
+        raise Problem(f"cannot listen on {options['address']}: {sentence(error)}", codes.NETWORK) from error
+
+
+def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
+    from tlsexit.cli import show
+    from tlsexit.cli.server import Mode, Plan
+    from tlsexit.policy import system_config
+
+    if options["echo"] and options["www"]:
+        raise Problem("--echo and --www exclude each other")
+    exits = load_exit(options["exit_name"])
+    verify = Verify(options["verify"])
+    elements: dict[str, Any] = {"verify": verify}
+    if options["suites"]:
+        elements["cipher_suites"] = options["suites"]
+    with usage_problems():
+        profile = Profile.server(**elements)
+    pki = _pki(options, profile, has_exit=exits is not None)
+    warn_of_weak(options["suites"])
+    config: dict[str, Any] = {"key_log": key_logger(options["key_log"])}
+    if not options["resumption"]:
+        config["session_store"] = None
+    out, err = show.console(), show.console(err=True)
+
+    def report(line: str) -> None:
+        click.echo(line)
+
+    def on_end(outcome: Any) -> None:
+        if options["ladder"]:
+            show.print_ladder(out, outcome, ("client", "tlsexit"))
+
+    return Plan(
+        host=host,
+        port=port,
+        profile=profile,
+        config=system_config(**config),
+        pki=pki,
+        exits=exits,
+        mode=Mode.ECHO if options["echo"] else Mode.WWW if options["www"] else Mode.COUNT,
+        timeout=options["timeout"],
+        max_connections=options["max_connections"],
+        report=report,
+        on_end=on_end,
+        listener=lambda number: show.tracer(err, f"#{number} ") if options["trace"] else None,
+    )
+
+
+def _pki(options: dict[str, Any], profile: Profile, *, has_exit: bool) -> Any:
+    """Return the built-in PKI with the server's certificate and the clients' authorities."""
+    from tlsexit.policy import BuiltinPki, load_authorities
+
+    cert, key, ca_file = options["cert"], options["key"], options["ca_file"]
+    folder: Path | None = options["throw_away"]
+    if folder is not None:
+        from tlsexit.cli.throwaway import CA, CLIENT, SERVER, throwaway_folder
+
+        if cert is not None or key is not None:
+            raise Problem("--throw-away and --cert exclude each other")
+        if throwaway_folder(folder):
+            click.echo(f"made {folder / CA}, {folder / SERVER} and {folder / CLIENT}")
+        cert, ca_file = folder / SERVER, ca_file or folder / CA
+    given = password(options["password_env"], options["password_file"])
+    identity = load_own_identity(cert, key, given)
+    if identity is None and not has_exit and _needs_certificate(profile):
+        raise Problem("a server needs a certificate: name one with --cert, or have one made with --throw-away DIR")
+    if ca_file is None and not has_exit and profile.verify is not Verify.NONE:
+        raise Problem(f"--verify {profile.verify.value} needs the authorities of the clients: --ca-file")
+    with usage_problems():
+        authorities = {} if ca_file is None else {"clients": load_authorities(ca_file)}
+        return BuiltinPki([] if identity is None else [identity], authorities)
+
+
+def _needs_certificate(profile: Profile) -> bool:
+    return any(SUITES[value].key_exchange.certificate is not None for value in profile.cipher_suites or DEFAULT_SUITES)
