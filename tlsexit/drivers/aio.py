@@ -347,6 +347,7 @@ async def start_server(
     exits: object = None,
     pki: Pki | None = None,
     config: Config | None = None,
+    task: Task | None = None,
     handshake_timeout: float = HANDSHAKE_TIMEOUT,
     limit: int = 2**16,
     on_failure: Callable[[BaseException], None] | None = None,
@@ -354,37 +355,59 @@ async def start_server(
 ) -> TlsServer:
     """Listen, and call ``handler(reader, writer)`` for each connection whose handshake completes.
 
-    All connections belong to one task, which ends when the server has closed. ``on_failure`` hears of handshakes that
-    did not complete; ``options`` go to ``loop.create_server``.
+    All connections belong to one task, which ends when the server has closed; a ``task`` that is given has been started
+    and is left for the caller to end. ``on_failure`` hears of handshakes that did not complete; ``options`` go to
+    ``loop.create_server``.
     """
     pki = pki if pki is not None else BuiltinPki()
-    task = Task(config or system_config())
-    await arun(task, exits, pki)
+    shared = task
+    own = Task(config or system_config()) if shared is None else shared
+    if shared is None:
+        await arun(own, exits, pki)
     loop = asyncio.get_running_loop()
+    live: dict[TlsProtocol, asyncio.Future[None]] = {}
 
     def outcome(result: TlsTransport | BaseException) -> None:
         if isinstance(result, BaseException) and on_failure is not None:
             on_failure(result)
 
     def connect(remote: Address, local: Address) -> Connection:
-        return task.connection(profile, remote_address=remote, local_address=local)
+        return own.connection(profile, remote_address=remote, local_address=local)
 
     def lower() -> TlsProtocol:
+        async def gone() -> None:
+            live.pop(protocol).set_result(None)
+
         reader = asyncio.StreamReader(limit=limit, loop=loop)
         streams = asyncio.StreamReaderProtocol(reader, handler, loop=loop)
-        return TlsProtocol(streams, connect, exits, pki, handshake_timeout=handshake_timeout, on_outcome=outcome)
+        protocol = TlsProtocol(
+            streams, connect, exits, pki, handshake_timeout=handshake_timeout, on_outcome=outcome, on_end=gone
+        )
+        live[protocol] = loop.create_future()
+        return protocol
 
     server = await loop.create_server(lower, host, port, **options)
-    return TlsServer(server, task, exits, pki)
+    return TlsServer(server, own, exits, pki, live, ends_task=shared is None)
 
 
 class TlsServer:
     """What :func:`start_server` returns: an ``asyncio.Server`` with a task; an async context manager."""
 
-    def __init__(self, server: asyncio.Server, task: Task, exits: object, pki: Pki) -> None:
+    def __init__(
+        self,
+        server: asyncio.Server,
+        task: Task,
+        exits: object,
+        pki: Pki,
+        live: dict[TlsProtocol, asyncio.Future[None]],
+        *,
+        ends_task: bool = True,
+    ) -> None:
         self._server = server
         self._exits = exits
         self._pki = pki
+        self._live = live
+        self._ends_task = ends_task
         self.task = task
 
     @property
@@ -396,10 +419,18 @@ class TlsServer:
         """Stop listening; connections go on."""
         self._server.close()
 
+    def close_connections(self) -> None:
+        """Close every connection with close_notify, those whose handshake is going on too."""
+        for protocol in tuple(self._live):
+            protocol.close()
+
     async def wait_closed(self) -> None:
-        """Wait until the server is closed, then end the task."""
+        """Wait until the server is closed and its connections are over, then end the task."""
         await self._server.wait_closed()
-        await end_task(self.task, self._exits, self._pki)
+        while self._live:
+            await asyncio.wait(self._live.values())
+        if self._ends_task:
+            await end_task(self.task, self._exits, self._pki)
 
     async def serve_forever(self) -> None:
         """Accept connections until cancelled."""
