@@ -30,4 +30,4 @@ def main() -> None:
 
     # old certificates and ciphers are what this command is for
     warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
-    cli()
+    cli(prog_name="tlsexit")

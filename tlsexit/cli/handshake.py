@@ -108,8 +108,9 @@ def _print(outcomes: Any, *, trace: bool) -> None:
         show.print_ladder(out, outcome)
         out.print()
         show.print_legend(out)
-        out.print()
-        show.print_facts(out, show.session_facts(outcome))
+        if outcome.completed:
+            out.print()
+            show.print_facts(out, show.session_facts(outcome))
         if trace:
             out.print()
             show.print_messages(out, outcome)

@@ -24,6 +24,7 @@ from tlsexit.drivers.aio import TlsServer, end_task, start_server
 from tlsexit.drivers.drive import Pki, arun
 from tlsexit.profile import Profile
 from tlsexit.trace import Entry, Recorder, TracedTask, WatchedPki, ladder, text
+from tlsexit.trace.values import count
 
 _READ_SIZE: Final = 2**16
 
@@ -168,7 +169,7 @@ class Server:
         record.reported = True
         outcome = _outcome(connection, record, error)
         if outcome.failed_end is None:
-            end = f"closed after {record.received} bytes in and {record.sent} bytes out"
+            end = f"closed after {count(record.received)} in and {count(record.sent)} out"
         else:
             end = f"failed: {outcome.error_sentence()}"
         plan.report(f"#{record.number} {record.peer}: {end}")

@@ -144,7 +144,7 @@ def session_facts(outcome: Outcome, *, trusted: bool = True) -> list[tuple[str, 
         weak = Text(f"{suite.name} (0x{suite.value:04X})")
         weak.append(", weak" if suite.weak else "", "bold red")
         facts.append(("Cipher suite", weak))
-    for role in Role:
+    for role in (Role.SERVER, Role.CLIENT):
         chain = outcome.chain(role)
         if chain:
             facts.append((f"{role.value.capitalize()} showed", brief(chain[0])))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tlsexit.cli import codes
 from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES, UNAVAILABLE_SUITES, CipherSuite
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @click.command(epilog=codes.EPILOG)
@@ -36,9 +39,11 @@ def suites(only_default: bool, unavailable: bool, as_json: bool) -> None:
 
     out = console()
     if shown:
-        out.print(_table(shown), soft_wrap=False)
+        _print_suites(out, shown)
     if not only_default:
-        out.print(_unavailable_table(), soft_wrap=False)
+        if shown:
+            out.print()
+        _print_unavailable(out)
 
 
 def _print_json(shown: list[CipherSuite], *, with_unavailable: bool) -> None:
@@ -67,35 +72,35 @@ def _print_json(shown: list[CipherSuite], *, with_unavailable: bool) -> None:
     click.echo(dump(document))
 
 
-def _table(shown: list[CipherSuite]) -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("Value", "Name", "Key exchange", "Cipher", "MAC", "RFC", ""):
-        table.add_column(title, no_wrap=True)
-    for suite in shown:
-        mark = "weak" if suite.weak else "default" if suite.value in DEFAULT_SUITES else ""
-        style = "bright_black" if suite.weak else "green" if suite.value in DEFAULT_SUITES else ""
-        table.add_row(
+def _print_suites(out: Console, shown: list[CipherSuite]) -> None:
+    """Print a line a suite: never cut, since names are there to be copied."""
+    titles = ("Value", "Name", "Key exchange", "Cipher", "MAC", "RFC", "")
+    rows = [
+        (
             f"0x{suite.value:04X}",
             suite.name,
             suite.key_exchange.rfc_name,
             suite.cipher.name,
             suite.mac.name,
             str(suite.rfc),
-            mark,
-            style=style,
+            "weak" if suite.weak else "default" if suite.value in DEFAULT_SUITES else "",
         )
-    return table
+        for suite in shown
+    ]
+    widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
+    for row in (titles, *rows):
+        style = "bold" if row is titles else {"weak": "bright_black", "default": "green"}.get(row[-1], "")
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        out.print(line.rstrip(), style=style)
 
 
-def _unavailable_table() -> Any:
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False, title="Not available", title_justify="left")
-    for title in ("Value", "Name"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("Why not")
+def _print_unavailable(out: Console) -> None:
+    """Print the suites that are not there, by reason."""
+    by_reason: dict[str, list[str]] = {}
     for value, (name, reason) in UNAVAILABLE_SUITES.items():
-        table.add_row(f"0x{value:04X}", name, reason)
-    return table
+        by_reason.setdefault(reason, []).append(f"  0x{value:04X}  {name}")
+    out.print("Not available", style="bold")
+    for reason, lines in by_reason.items():
+        out.print(f"because {reason}:", style="yellow")
+        for line in lines:
+            out.print(line)

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
+from tlsexit.alerts import LocalError
 from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, arun, ask, finish
@@ -124,9 +125,16 @@ class TlsProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.connection = self._connect(
-            _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
-        )
+        try:
+            self.connection = self._connect(
+                _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
+            )
+        except LocalError as error:
+            # the task has ended: there is no connection to drive
+            self.closing = self._lost = True
+            self._tell(error)
+            self.transport.abort()
+            return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._handshake_timeout, self._on_timeout)
         self.connection.start()
@@ -145,6 +153,9 @@ class TlsProtocol(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self._lost:
+            self._finish()
+            return
         self._lost = True
         if not self.connection.closed:
             self.connection.receive_eof()

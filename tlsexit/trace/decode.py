@@ -22,7 +22,7 @@ from tlsexit.handshake.enums import ExtensionType, IdentifierType
 from tlsexit.trace import names
 from tlsexit.trace.certificates import name_text, printable, summary
 from tlsexit.trace.rows import MessageRow
-from tlsexit.trace.values import Hidden, Named, Octets, Structure, Tagged, Value, lines, plain
+from tlsexit.trace.values import Hidden, Named, Octets, Structure, Tagged, Value, count, lines, plain
 from tlsexit.wire import Leaf, parse
 
 
@@ -41,7 +41,7 @@ class Decoded:
         """The lines for a person: a title, then the fields."""
         lock = ", protected" if self.protected else ""
         where = self.section if self.section.startswith("RFC") else f"RFC 2246 §{self.section}"
-        yield f"{self.sender.value} → {self.sender.peer.value}: {self.name} ({where}), {self.length} bytes{lock}"
+        yield f"{self.sender.value} → {self.sender.peer.value}: {self.name} ({where}), {count(self.length)}{lock}"
         yield from lines(self.fields, 2)
 
     def plain(self) -> dict[str, Any]:

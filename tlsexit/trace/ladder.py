@@ -28,6 +28,7 @@ from tlsexit.trace.certificates import subject
 from tlsexit.trace.decode import title
 from tlsexit.trace.recorder import Entry
 from tlsexit.trace.rows import MessageRow, PhaseRow, Row, rows
+from tlsexit.trace.values import count
 
 MINIMUM_WIDTH: Final = 60
 """Columns below which the diagram does not shrink."""
@@ -165,7 +166,7 @@ def message_label(row: MessageRow) -> tuple[str, str]:
     if seen.content_type is ContentType.CHANGE_CIPHER_SPEC:
         return f"[{name}]", ""  # in brackets as in RFC 2246 §7.3: no handshake message
     if seen.content_type is ContentType.APPLICATION_DATA:
-        return name, f"{row.length} bytes"
+        return name, count(row.length)
     if seen.content_type is ContentType.ALERT:
         level = names.ALERT_LEVELS.get(seen.message.level, str(seen.message.level))
         return name, f"{level} {alert_name(seen.message.description)}"

@@ -44,7 +44,7 @@ class Octets:
         if not self.data:
             return "empty"
         shown = self.data[:_SHOWN_BYTES].hex()
-        return shown if len(self.data) <= _SHOWN_BYTES else f"{shown}… ({len(self.data)} bytes)"
+        return shown if len(self.data) <= _SHOWN_BYTES else f"{shown}… ({count(len(self.data))})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Hidden:
     length: int
 
     def __str__(self) -> str:
-        return f"{self.length} bytes"
+        return count(self.length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ class Tagged:
 
 Value = Named | Octets | Hidden | Structure | Tagged | str | int | tuple["Value", ...] | None
 """None stands for a body that is empty because its presence says all."""
+
+
+def count(number: int) -> str:
+    """Return a number of bytes in words."""
+    return f"{number} byte{'' if number == 1 else 's'}"
 
 
 def plain(value: Value) -> Any:
