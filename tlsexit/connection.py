@@ -96,6 +96,7 @@ class Connection:
         self._events: deque[Event] = deque()
         self._error: TlsError | None = None
         self._session: Session | None = None
+        self._session_id = b""
         self._established = False
         self._can_read = False
         self._can_write = False
@@ -360,9 +361,11 @@ class Connection:
     def _forget(self) -> None:
         """A fatal alert, sent or received, invalidates the session (§7.2)."""
         self._session = None
-        session_id = self.context.session_id
-        if session_id and self._role is Role.SERVER and self._config.session_store is not None:
-            self._config.session_store.remove(session_id)
+        store = self._config.session_store
+        if store is not None and self._role is Role.SERVER:
+            # in a renegotiation there are two: the session in force and the one under negotiation
+            for session_id in {self._session_id, self.context.session_id} - {b""}:
+                store.remove(session_id)
 
     def _ask(self, call: ExitCall) -> None:
         self._pending = call
@@ -414,6 +417,8 @@ class Connection:
     def _perform_emit(self, action: actions.Emit) -> None:
         if isinstance(action.event, HandshakeCompleted):
             self._established = self._can_read = self._can_write = True
+            self._session_id = action.event.context.session_id
+            self._unanswered = 0
             self._events.append(action.event)
             held, self._held, self._held_size = self._held, [], 0
             for data in held:

@@ -42,6 +42,10 @@ HANDSHAKES: Final = {
 }
 
 
+# a client's renegotiation may be declined with a warning; it has been asked StartHandshake by then
+_AGAIN: Final = {Role.CLIENT: (*HANDSHAKES[Role.CLIENT], "S"), Role.SERVER: HANDSHAKES[Role.SERVER]}
+
+
 def phases(seen: Iterable[Observation]) -> str:
     """The phases of a session that an observer saw being asked, as letters; those of the task left out."""
     return "".join(LETTERS[item.phase] for item in seen if isinstance(item, PhaseSeen) and item.answer is None)
@@ -59,16 +63,17 @@ def legal(role: Role, asked: str, *, over: bool) -> bool:
     return asked[-1] == "A" and _unfinished(role, asked[:-1]) and asked[-2:-1] not in ("", "D")
 
 
-def _complete(role: Role, asked: str) -> bool:
+def _complete(role: Role, asked: str, words: tuple[str, ...] = ()) -> bool:
     """One or more complete handshakes."""
     return any(
-        asked == word or (asked.startswith(word) and _complete(role, asked[len(word) :])) for word in HANDSHAKES[role]
+        asked == word or (asked.startswith(word) and _complete(role, asked[len(word) :], _AGAIN[role]))
+        for word in words or HANDSHAKES[role]
     )
 
 
-def _unfinished(role: Role, asked: str) -> bool:
+def _unfinished(role: Role, asked: str, words: tuple[str, ...] = ()) -> bool:
     """Any number of complete handshakes, and the beginning of one more."""
     return any(
-        word.startswith(asked) or (asked.startswith(word) and _unfinished(role, asked[len(word) :]))
-        for word in HANDSHAKES[role]
+        word.startswith(asked) or (asked.startswith(word) and _unfinished(role, asked[len(word) :], _AGAIN[role]))
+        for word in words or HANDSHAKES[role]
     )
