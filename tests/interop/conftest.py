@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from tests.interop.peers.all import PEERS
+from tests.interop.peers.all import PEERS, FindPeer
 from tests.interop.peers.base import Peer
 from tests.interop.workshop import Pki, Workshop
 
@@ -20,22 +20,25 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 
 
 @pytest.fixture(scope="session")
-def peer(workshop: Workshop) -> Callable[[str], Peer]:
-    """Return the peer of a name; a missing one skips the test, or fails it if TLSEXIT_REQUIRE_PEERS is 1."""
+def peer(workshop: Workshop) -> FindPeer:
+    """Return the peer of a name with the features that :class:`Peer` takes.
 
-    def find(name: str) -> Peer:
+    A missing one skips the test, or fails it if TLSEXIT_REQUIRE_PEERS is 1.
+    """
+
+    def find(name: str, **features: Any) -> Peer:
         for needed in ("openssl", name):  # openssl makes the certificates of all
             if reason := PEERS[needed].available():
                 if os.environ.get("TLSEXIT_REQUIRE_PEERS") == "1":
                     pytest.fail(reason, pytrace=False)
                 pytest.skip(reason)
-        return PEERS[name](workshop)
+        return PEERS[name](workshop, **features)
 
     return find
 
 
 @pytest.fixture(scope="session")
-def pki(workshop: Workshop, peer: Callable[[str], Peer]) -> Pki:
+def pki(workshop: Workshop, peer: FindPeer) -> Pki:
     """The test keys and certificates."""
     peer("openssl")
     return workshop.pki()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
+from typing import Any
 
 from tests.interop.peers.base import REQUEST
 from tests.interop.process import HOST
 from tests.interop.workshop import Pki
 from tlsexit import (
     BuiltinPki,
+    Config,
     Profile,
     Session,
     TlsError,
@@ -23,13 +26,14 @@ from tlsexit import (
     system_config,
     wrap_socket,
 )
-from tlsexit.config import Config
-from tlsexit.exits.context import Authentication
-from tlsexit.policy import Identity, load_authorities, load_identity
+from tlsexit.exits.context import SessionContext
+from tlsexit.policy import load_authorities, load_identity
 
 TIMEOUT = 20.0
 """Seconds for the handshake and for each operation after it."""
 
+COMMON = {"root_ca_ids": ("test",), "minimum_rsa_bits": 512, "minimum_dh_bits": 512}
+"""Export suites come with 512-bit keys, and the oldest peers' defaults with 1024-bit groups."""
 
 END = b"the end\n"
 """How the server's answers end."""
@@ -39,14 +43,41 @@ END = b"the end\n"
 class Result:
     """What tlsexit saw of one connection; ``received`` is the peer's whole answer or request."""
 
-    suite: int
-    resumed: bool
+    context: SessionContext
     received: bytes
-    authentication: Authentication | None
-    extended_master_secret: bool
     session: Session | None
     closed: bool
     """Whether the peer ended with close_notify rather than by hanging up."""
+
+    @property
+    def suite(self) -> int | None:
+        """The number of the suite that was agreed."""
+        return self.context.cipher_suite
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the handshake was an abbreviated one."""
+        return self.context.resumed
+
+
+class RememberedTickets:
+    """Tickets that are references into a table: enough to learn whether peers keep them and bring them back."""
+
+    lifetime_hint = 3600
+
+    def __init__(self) -> None:
+        self._sessions: dict[bytes, Session] = {}
+
+    def seal(self, session: Session) -> bytes:
+        """Remember the session and return its reference."""
+        ticket = os.urandom(40)
+        self._sessions[ticket] = session
+        return ticket
+
+    def open(self, ticket: bytes) -> tuple[Session, bool] | None:
+        """Return the session behind a reference; it never asks for renewal."""
+        session = self._sessions.get(ticket)
+        return None if session is None else (session, False)
 
 
 def engine_client(
@@ -58,28 +89,28 @@ def engine_client(
     client_cert: str | None = None,
     session: Session | None = None,
     padding: int = 0,
+    **elements: Any,
 ) -> Result:
     """Connect to a peer's server as the name localhost, send REQUEST, and read the answer to its end.
 
-    A header of ``padding`` bytes makes the request longer.
-
     ``suites`` are offered in this order; ``client_cert`` names a certificate of the test PKI; ``session`` is offered
-    for resumption. Raises TlsError when the handshake fails and OSError when the network does.
+    for resumption; a header of ``padding`` bytes makes the request longer; ``elements`` are further elements of the
+    profile. Raises TlsError when the handshake fails and OSError when the network does.
     """
-    profile = Profile.client(cipher_suites=tuple(suites), server_name="localhost", root_ca_ids=("test",), **SMALL_KEYS)
+    profile = Profile.client(cipher_suites=tuple(suites), server_name="localhost", **COMMON, **elements)
     builtin = _builtin(pki, [] if client_cert is None else [client_cert])
     with connect((host, port), profile, pki=builtin, session=session, timeout=TIMEOUT) as tls:
         tls.sendall(REQUEST.replace("\r\n\r\n", f"\r\nX-Padding: {'p' * padding}\r\n\r\n").encode())
         received, closed = _read_to_end(tls)
-        return _result(tls, received, closed=closed)
+        return Result(tls.context, received, tls.session, closed)
 
 
 class EngineServer:
     """A tlsexit server in a thread; each connection leaves a Result, or the error that ended it."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, port: int) -> None:
         self.host = HOST
-        self.port: int = listener.getsockname()[1]
+        self.port = port
         self.outcomes: list[Result | Exception] = []
 
     @property
@@ -93,17 +124,26 @@ class EngineServer:
 
 @contextmanager
 def engine_server(
-    suites: Sequence[int], pki: Pki, *, certificate: str, client_auth: bool = False, size: int = 100
+    suites: Sequence[int],
+    pki: Pki,
+    *,
+    certificate: str,
+    client_auth: bool = False,
+    tickets: bool = False,
+    size: int = 100,
+    **elements: Any,
 ) -> Iterator[EngineServer]:
     """Run a tlsexit server that shows ``certificate`` and answers every request with a body of ``size`` bytes.
 
-    All its connections share one session store. The thread ends when the context is left: read the outcomes then.
+    All its connections share one session store and, with ``tickets``, one table of tickets. ``elements`` are further
+    elements of the profile. The thread ends when the context is left: read the outcomes then.
     """
     verify = Verify.REQUIRED if client_auth else Verify.NONE
-    profile = Profile.server(cipher_suites=tuple(suites), verify=verify, root_ca_ids=("test",), **SMALL_KEYS)
-    builtin, config = _builtin(pki, [certificate]), system_config()
+    profile = Profile.server(cipher_suites=tuple(suites), verify=verify, **COMMON, **elements)
+    builtin = _builtin(pki, [certificate])
+    config = system_config(tickets=RememberedTickets() if tickets else None)
     with socket.create_server((HOST, 0)) as listener:
-        server, stopped = EngineServer(listener), [False]
+        server, stopped = EngineServer(listener.getsockname()[1]), [False]
         listener.settimeout(0.05)
 
         def serve() -> None:
@@ -126,17 +166,12 @@ def engine_server(
             thread.join(2 * TIMEOUT)
 
 
-SMALL_KEYS = {"minimum_rsa_bits": 512, "minimum_dh_bits": 512}
-"""The oldest peers' export suites come with 512-bit keys, and their defaults with 1024-bit groups."""
-
-
-def _builtin(pki: Pki, identities: Iterable[str]) -> BuiltinPki:
+def _builtin(pki: Pki, identities: Sequence[str]) -> BuiltinPki:
     """A built-in PKI that trusts the test CAs."""
-    return BuiltinPki([_identity(pki, name) for name in identities], authorities={"test": load_authorities(pki.ca)})
-
-
-def _identity(pki: Pki, name: str) -> Identity:
-    return load_identity(name, pki.certificate(name), pki.key(name))
+    return BuiltinPki(
+        [load_identity(name, pki.certificate(name), pki.key(name)) for name in identities],
+        authorities={"test": load_authorities(pki.ca)},
+    )
 
 
 def _answer(sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: Config, size: int) -> Result:
@@ -146,11 +181,11 @@ def _answer(sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: 
         request = b""
         while b"\r\n\r\n" not in request:
             if not (data := tls.recv()):
-                return _result(tls, request, closed=True)
+                return Result(tls.context, request, tls.session, closed=True)
             request += data
         body = (b"tlsexit " * (size // 8 + 1))[: size - len(END)] + END
         tls.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        return _result(tls, request, closed=False)
+        return Result(tls.context, request, tls.session, closed=False)
 
 
 def _read_to_end(tls: TlsSocket) -> tuple[bytes, bool]:
@@ -162,17 +197,3 @@ def _read_to_end(tls: TlsSocket) -> tuple[bytes, bool]:
     except TruncatedError:
         return received, False
     return received, True
-
-
-def _result(tls: TlsSocket, received: bytes, *, closed: bool) -> Result:
-    context = tls.context
-    assert context.cipher_suite is not None
-    return Result(
-        context.cipher_suite,
-        context.resumed,
-        received,
-        context.authentication,
-        context.extended_master_secret,
-        tls.session,
-        closed,
-    )

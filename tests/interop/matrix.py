@@ -6,7 +6,7 @@ the reasons neither overlap with nor leave gaps in what is tried.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -27,6 +27,12 @@ class Variant(Enum):
     PLAIN = "plain"
     CLIENT_CERTIFICATE = "client-certificate"
     RESUMPTION = "resumption"
+    TICKET = "ticket"
+
+    @property
+    def resumes(self) -> bool:
+        """Whether a second connection resumes the session of the first."""
+        return self in (Variant.RESUMPTION, Variant.TICKET)
 
 
 CORE = (0x0001, 0x0002, 0x0004, 0x0005, 0x000A, 0x002F, 0x0035, 0x0016, 0x0033, 0x0039)
@@ -83,7 +89,7 @@ def anonymous(suite: Suite) -> bool:
 LACKS: dict[str, tuple[Lack, ...]] = {
     "openssl": (
         Lack("OpenSSL 3 has no export, DES or IDEA suites", lambda s: s.export or s.cipher in ("DES_CBC", "IDEA_CBC")),
-        Lack("built without weak ciphers, as OpenSSL 3 is by default", cipher("RC4_128", "3DES_EDE_CBC")),
+        Lack("OpenSSL 3 is built without its weak ciphers by default", cipher("RC4_128", "3DES_EDE_CBC")),
     ),
     "gnutls": (
         Lack("GnuTLS 3 has no export suites", export),
@@ -93,7 +99,7 @@ LACKS: dict[str, tuple[Lack, ...]] = {
         Lack("NSS 3 has removed export suites", export),
         Lack("NSS has no anonymous suites", anonymous),
         Lack("NSS never had IDEA", cipher("IDEA_CBC")),
-        Lack("of the SEED suites NSS has the RSA one alone", numbered(0x0099, 0x009A)),
+        Lack("NSS has no SEED suite but RSA_WITH_SEED_CBC_SHA", numbered(0x0099, 0x009A)),
     ),
     "mbedtls": (
         Lack("mbedTLS has no anonymous, DSS or export suites", lambda s: s.anonymous or s.export or dss(s)),
@@ -103,18 +109,14 @@ LACKS: dict[str, tuple[Lack, ...]] = {
     "jsse": (
         Lack("JSSE never had the cipher", cipher("RC2_CBC_40", "IDEA_CBC", "CAMELLIA_128_CBC", "CAMELLIA_256_CBC")),
         Lack("JSSE never had SEED", cipher("SEED_CBC")),
+        Lack("JSSE sends a group of 2048 bits, which no export suite may have", numbered(0x0017), (Role.SERVER,)),
         Lack("JSSE's trust manager does not know DHE_DSS_EXPORT", numbered(0x0011), (Role.CLIENT,)),
     ),
     "node4": (
         Lack(
-            "OpenSSL 1.0.2 wants a 512-bit group, and Node refuses one below 1024",
+            "OpenSSL 1.0.2 wants a 512-bit group for export suites, and Node's server refuses any below 1024",
             lambda s: s.export and s.key_exchange != "RSA",
             (Role.SERVER,),
-        ),
-        Lack(
-            "OpenSSL 1.0.2 wants a 512-bit group, and cryptography refuses one",
-            lambda s: s.export and s.key_exchange in ("DHE_DSS", "DHE_RSA"),
-            (Role.CLIENT,),
         ),
     ),
     "tlslite": (
@@ -140,3 +142,9 @@ def cases(role: Role) -> list[Case]:
         if lack(peer, role, suite) is None
         for variant in (Variant if suite.number in CORE else (Variant.PLAIN,))
     ]
+
+
+def sharing(role: Role, peers: Iterable[str], numbers: Iterable[int]) -> list[tuple[str, Suite]]:
+    """The pairs of a peer and one of its suites in a role."""
+    suites = [SUITES[number] for number in numbers]
+    return [(peer, suite) for peer in peers for suite in suites if lack(peer, role, suite) is None]

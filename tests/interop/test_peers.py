@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from tests.interop.peers.all import PEERS
+from tests.interop.peers.all import PEERS, FindPeer
 from tests.interop.peers.base import ClientRun, Peer, Resumption
 from tests.interop.suites import SUITES
 
@@ -28,7 +26,7 @@ def converse(
 
 @pytest.mark.parametrize("resume", RESUMPTIONS, ids=lambda resume: resume.value if resume else "plain")
 @pytest.mark.parametrize("name", PEERS)
-def test_server_against_openssl(name: str, resume: Resumption | None, peer: Callable[[str], Peer]) -> None:
+def test_server_against_openssl(name: str, resume: Resumption | None, peer: FindPeer) -> None:
     done, log = converse(peer(name), peer("openssl"), resume=resume)
     assert done.answered, f"{done.output}\n{log}"
     assert [report.suite for report in done.reports] == [AES.number] * (2 if resume else 1)
@@ -37,7 +35,7 @@ def test_server_against_openssl(name: str, resume: Resumption | None, peer: Call
 
 @pytest.mark.parametrize("resume", RESUMPTIONS, ids=lambda resume: resume.value if resume else "plain")
 @pytest.mark.parametrize("name", OTHERS)
-def test_client_against_openssl(name: str, resume: Resumption | None, peer: Callable[[str], Peer]) -> None:
+def test_client_against_openssl(name: str, resume: Resumption | None, peer: FindPeer) -> None:
     done, log = converse(peer("openssl"), peer(name), resume=resume)
     assert done.answered, f"{done.output}\n{log}"
     assert {report.suite for report in done.reports} <= {AES.number, None}
@@ -45,14 +43,14 @@ def test_client_against_openssl(name: str, resume: Resumption | None, peer: Call
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_client_certificate_against_openssl(name: str, peer: Callable[[str], Peer]) -> None:
+def test_client_certificate_against_openssl(name: str, peer: FindPeer) -> None:
     for server, client in ((name, "openssl"), ("openssl", name)):
         done, log = converse(peer(server), peer(client), client_cert=True)
         assert done.answered, f"{server} <- {client}: {done.output}\n{log}"
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_server_demands_the_certificate(name: str, peer: Callable[[str], Peer]) -> None:
+def test_server_demands_the_certificate(name: str, peer: FindPeer) -> None:
     """Without this the test above would prove nothing."""
     with peer(name).start_server(AES, client_auth=True) as running:
         assert not peer("openssl").run_client(running.port, AES).answered

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.interop.engine import END, Result, engine_server
-from tests.interop.matrix import Case, Role, Variant, cases
-from tests.interop.peers.base import ClientRun, Peer, Resumption
-from tests.interop.suites import SUITES
+from tests.interop.matrix import Case, Role, Variant, cases, sharing
+from tests.interop.peers.all import PEERS, FindPeer
+from tests.interop.peers.base import ClientRun, Resumption
+from tests.interop.suites import SUITES, Suite
 from tests.interop.workshop import Pki
 from tlsexit import AlertDescription, PeerError
 from tlsexit.exits.context import Authentication
@@ -21,7 +20,7 @@ AES = SUITES[0x002F]
 
 def check(case: Case, done: ClientRun, results: list[Result]) -> None:
     """Both sides agree on every connection."""
-    expected = [False, True] if case.variant is Variant.RESUMPTION else [False]
+    expected = [False, True] if case.variant.resumes else [False]
     assert done.answered
     assert [result.suite for result in results] == [case.suite.number] * len(expected)
     assert [result.resumed for result in results] == expected
@@ -31,16 +30,17 @@ def check(case: Case, done: ClientRun, results: list[Result]) -> None:
         authentication = Authentication.BOTH
     else:
         authentication = Authentication.ANONYMOUS if case.suite.anonymous else Authentication.SERVER
-    assert {result.authentication for result in results} == {authentication}
+    assert {result.context.authentication for result in results} == {authentication}
 
 
 @pytest.mark.parametrize("case", cases(Role.CLIENT), ids=str)
-def test_conversation(case: Case, peer: Callable[[str], Peer], pki: Pki) -> None:
+def test_conversation(case: Case, peer: FindPeer, pki: Pki) -> None:
     other = peer(case.peer)
     demanded = case.variant is Variant.CLIENT_CERTIFICATE
-    resume = Resumption.ID if case.variant is Variant.RESUMPTION else None
+    resume = {Variant.RESUMPTION: Resumption.ID, Variant.TICKET: Resumption.TICKET}.get(case.variant)
+    tickets = case.variant is Variant.TICKET
     suites, certificate = [case.suite.number], case.suite.certificate
-    with engine_server(suites, pki, certificate=certificate, client_auth=demanded) as server:
+    with engine_server(suites, pki, certificate=certificate, client_auth=demanded, tickets=tickets) as server:
         done = other.run_client(server.port, case.suite, client_cert=demanded, resume=resume)
     try:
         check(case, done, server.results)
@@ -49,21 +49,22 @@ def test_conversation(case: Case, peer: Callable[[str], Peer], pki: Pki) -> None
         raise
 
 
-@pytest.mark.parametrize("number", [0x0005, 0x002F, 0x0033], ids=lambda number: str(SUITES[number]))
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "nss", "mbedtls", "node4"])
-def test_long_answer(name: str, number: int, peer: Callable[[str], Peer], pki: Pki) -> None:
+@pytest.mark.parametrize(
+    ("name", "suite"),
+    sharing(Role.CLIENT, ["openssl", "gnutls", "nss", "mbedtls", "node4"], [0x0005, 0x002F, 0x0033]),
+    ids=str,
+)
+def test_long_answer(name: str, suite: Suite, peer: FindPeer, pki: Pki) -> None:
     """Data of many records reaches those clients that print all of it (R2246-6.2.1-01)."""
-    if number == 0x0005 and name in ("openssl", "mbedtls"):
-        pytest.skip(f"Debian builds {name} without RC4")
-    with engine_server([number], pki, certificate="rsa", size=100_000) as server:
-        done = peer(name).run_client(server.port, SUITES[number])
+    with engine_server([suite.number], pki, certificate="rsa", size=100_000) as server:
+        done = peer(name).run_client(server.port, suite)
     assert server.results
     assert done.answered, done.output[-2000:]
     assert END.decode() in done.output
 
 
 @pytest.mark.parametrize("name", ["jsse", "node4"])
-def test_temporary_rsa_key(name: str, peer: Callable[[str], Peer], pki: Pki) -> None:
+def test_temporary_rsa_key(name: str, peer: FindPeer, pki: Pki) -> None:
     """An export suite with a long key in the certificate: a temporary 512-bit key is sent and signed (§7.4.3)."""
     with engine_server([0x0003], pki, certificate="rsa") as server:
         done = peer(name).run_client(server.port, SUITES[0x0003])
@@ -71,8 +72,8 @@ def test_temporary_rsa_key(name: str, peer: Callable[[str], Peer], pki: Pki) -> 
     assert done.answered, done.output
 
 
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "nss", "mbedtls", "jsse", "node4", "tlslite"])
-def test_no_suite_in_common(name: str, peer: Callable[[str], Peer], pki: Pki) -> None:
+@pytest.mark.parametrize("name", PEERS)
+def test_no_suite_in_common(name: str, peer: FindPeer, pki: Pki) -> None:
     """An offer without an acceptable suite is answered with handshake_failure (RFC 2246 §7.4.1.3)."""
     with engine_server([0x0035], pki, certificate="rsa") as server:
         done = peer(name).run_client(server.port, AES)
@@ -80,8 +81,8 @@ def test_no_suite_in_common(name: str, peer: Callable[[str], Peer], pki: Pki) ->
     assert [_alert(outcome) for outcome in server.outcomes] == [AlertDescription.HANDSHAKE_FAILURE]
 
 
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "nss", "mbedtls", "jsse", "node4", "tlslite"])
-def test_no_certificate_to_show(name: str, peer: Callable[[str], Peer], pki: Pki) -> None:
+@pytest.mark.parametrize("name", PEERS)
+def test_no_certificate_to_show(name: str, peer: FindPeer, pki: Pki) -> None:
     """A client that shows no certificate where one is required meets handshake_failure (RFC 2246 §7.4.6)."""
     with engine_server([AES.number], pki, certificate="rsa", client_auth=True) as server:
         done = peer(name).run_client(server.port, AES)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.interop.engine import engine_client
-from tests.interop.matrix import Case, Role, Variant, cases
+from tests.interop.matrix import Case, Role, Variant, cases, sharing
+from tests.interop.peers.all import PEERS, FindPeer
 from tests.interop.peers.base import Peer, certificate_for_client
 from tests.interop.process import Server
-from tests.interop.suites import SUITES
+from tests.interop.suites import SUITES, Suite
 from tests.interop.workshop import Pki
 from tlsexit import AlertDescription, AlertReceived, TlsError, TruncatedError
 from tlsexit.exits.context import Authentication
@@ -24,29 +23,40 @@ def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
     """One connection, or two for a resumption, with everything that both sides say of them compared."""
     authenticated = case.variant is Variant.CLIENT_CERTIFICATE
     own = certificate_for_client(case.suite) if authenticated else None
+    tickets = case.variant is Variant.TICKET
     session = None
-    for resumed in (False, True) if case.variant is Variant.RESUMPTION else (False,):
+    for resumed in (False, True) if case.variant.resumes else (False,):
         before = len(server.output)
-        result = engine_client(server.host, server.port, [case.suite.number], pki, client_cert=own, session=session)
+        result = engine_client(
+            server.host,
+            server.port,
+            [case.suite.number],
+            pki,
+            client_cert=own,
+            session=session,
+            session_tickets=tickets,
+        )
         session = result.session
+        assert session is not None
+        assert bool(session.ticket) is tickets
         report = peer.server_report(result.received.decode("utf-8", "replace"), server.output[before:])
         assert b"200 ok" in result.received.lower()
         assert (result.suite, result.resumed) == (case.suite.number, resumed)
         assert report.suite in (case.suite.number, None)
         assert report.resumed in (resumed, None)
         if authenticated:
-            assert result.authentication is Authentication.BOTH
+            assert result.context.authentication is Authentication.BOTH
             assert report.client_certificate is not False
         else:
             expected = Authentication.ANONYMOUS if case.suite.anonymous else Authentication.SERVER
-            assert result.authentication is expected
+            assert result.context.authentication is expected
 
 
 @pytest.mark.parametrize("case", cases(Role.SERVER), ids=str)
-def test_conversation(case: Case, peer: Callable[[str], Peer], pki: Pki) -> None:
+def test_conversation(case: Case, peer: FindPeer, pki: Pki) -> None:
     other = peer(case.peer)
     demanded = case.variant is Variant.CLIENT_CERTIFICATE
-    # a server that hands out tickets, the usual one, except where sessions are to be resumed by their ids
+    # most servers hand out tickets to those who want one
     tickets = case.variant is not Variant.RESUMPTION
     with other.start_server(case.suite, client_auth=demanded, tickets=tickets) as server:
         try:
@@ -56,27 +66,26 @@ def test_conversation(case: Case, peer: Callable[[str], Peer], pki: Pki) -> None
             raise
 
 
-@pytest.mark.parametrize("number", [0x0005, 0x002F, 0x0033], ids=lambda number: str(SUITES[number]))
-@pytest.mark.parametrize("name", ["jsse", "mbedtls", "node4", "tlslite"])
-def test_long_request(name: str, number: int, peer: Callable[[str], Peer], pki: Pki) -> None:
+@pytest.mark.parametrize(
+    ("name", "suite"), sharing(Role.SERVER, ["jsse", "mbedtls", "node4", "tlslite"], [0x0005, 0x002F, 0x0033]), ids=str
+)
+def test_long_request(name: str, suite: Suite, peer: FindPeer, pki: Pki) -> None:
     """Data of many records reaches those servers that read a request to its end (R2246-6.2.1-01)."""
-    if (name, number) == ("mbedtls", 0x0005):
-        pytest.skip("Debian builds mbedTLS without RC4")
-    with peer(name).start_server(SUITES[number]) as server:
-        result = engine_client(server.host, server.port, [number], pki, padding=100_000)
+    with peer(name).start_server(suite) as server:
+        result = engine_client(server.host, server.port, [suite.number], pki, padding=100_000)
         assert b"200 OK" in result.received, server.output
 
 
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "nss", "mbedtls", "jsse", "node4", "tlslite"])
-def test_no_suite_in_common(name: str, peer: Callable[[str], Peer], pki: Pki) -> None:
+@pytest.mark.parametrize("name", PEERS)
+def test_no_suite_in_common(name: str, peer: FindPeer, pki: Pki) -> None:
     """The server answers an offer that it cannot take with handshake_failure (RFC 2246 §7.4.1.3)."""
     with peer(name).start_server(AES) as server, pytest.raises(AlertReceived) as refused:
         engine_client(server.host, server.port, [0x0035], pki)
     assert refused.value.description == AlertDescription.HANDSHAKE_FAILURE
 
 
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "nss", "mbedtls", "jsse", "node4", "tlslite"])
-def test_no_certificate_to_show(name: str, peer: Callable[[str], Peer], pki: Pki) -> None:
+@pytest.mark.parametrize("name", PEERS)
+def test_no_certificate_to_show(name: str, peer: FindPeer, pki: Pki) -> None:
     """A client without a certificate sends an empty list, and the server that demands one ends it (§7.4.6).
 
     Which alert it sends differs: handshake_failure, bad_certificate, decode_error, or none at all; tlslite-ng looks

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from tests.interop.peers.base import Peer
 from tests.interop.peers.gnutls import GnuTls
 from tests.interop.peers.jsse import Jsse
@@ -13,3 +15,9 @@ from tests.interop.peers.tlslite_ng import TlsLite
 
 PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (OpenSsl, GnuTls, Nss, MbedTls, Jsse, Node4, TlsLite)}
 """Every peer by its name in test ids."""
+
+
+class FindPeer(Protocol):
+    """What the fixture ``peer`` gives: the peer of a name, or the end of the test."""
+
+    def __call__(self, name: str, **features: Any) -> Peer: ...

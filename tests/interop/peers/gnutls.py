@@ -98,6 +98,8 @@ class GnuTls(Peer):
         command += ["--require-client-cert", "--verify-client-cert"] if client_auth else ["--disable-client-cert"]
         if not tickets:
             command += ["--noticket"]
+        if self.alpn:
+            command += ["--alpn", self.alpn]
         return serve(command, self.log("server"))
 
     def run_client(
@@ -113,6 +115,10 @@ class GnuTls(Peer):
             command += ["--resume"]
         if resume is Resumption.ID:
             command += ["--noticket"]
+        if self.alpn:
+            command += ["--alpn", self.alpn]
+        if self.renegotiate:
+            command += ["--rehandshake"]
         done = run(command, send=REQUEST, hold=True)
         connections = re.split(r"^Connecting to ", done.output, flags=re.MULTILINE)[1:]
         reports = tuple(Report(described(text), "This is a resumed session" in text) for text in connections)

@@ -38,7 +38,8 @@ class Jsse(Peer):
         switch = "true" if tickets else "false"
         roles = ("client", "server")
         options = [f"-Djdk.tls.{role}.enableSessionTicketExtension={switch}" for role in roles]
-        options += [f"-D{name}" for name in properties]
+        switches = {"v2hello=1": self.v2_hello, "reneg=1": self.renegotiate, f"alpn={self.alpn}": self.alpn}
+        options += [f"-D{name}" for name in (*properties, *(name for name, on in switches.items() if on))]
         return [*JAVA, *options, "-cp", str(self.workshop.jsse_classes()), "Peer"]
 
     def start_server(

@@ -45,11 +45,18 @@ class MbedTls(Peer):
         found = re.search(r'^version "(.*)"', preprocessed, re.MULTILINE)
         return found[1] if found else "none"
 
+    def _environment(self) -> dict[str, str]:
+        """The program's switches that both roles share."""
+        environment = {"ALPN": self.alpn} if self.alpn else {}
+        return {**environment, "RENEG": "1"} if self.renegotiate else environment
+
     def start_server(
         self, suite: Suite, *, client_auth: bool = False, tickets: bool = False
     ) -> AbstractContextManager[Server]:
         program, pki = self.workshop.mbedtls_program(), self.workshop.pki()
-        environment = {"AUTH": "1"} if client_auth else {}
+        environment = self._environment()
+        if client_auth:
+            environment["AUTH"] = "1"
         if not tickets:
             environment["NO_TICKET"] = "1"
         command: Command = [program, "server", "{port}", pki.folder, suite.certificate, f"{suite.number:x}"]
@@ -59,7 +66,9 @@ class MbedTls(Peer):
         self, port: int, suite: Suite, *, client_cert: bool = False, resume: Resumption | None = None
     ) -> ClientRun:
         program, pki = self.workshop.mbedtls_program(), self.workshop.pki()
-        environment = {"CERT": certificate_for_client(suite)} if client_cert else {}
+        environment = self._environment()
+        if client_cert:
+            environment["CERT"] = certificate_for_client(suite)
         if resume is not None:
             environment["RESUME"] = "1"
         if resume is Resumption.ID:

@@ -42,6 +42,8 @@ class Node4(Peer):
         self, suite: Suite, *, client_auth: bool = False, tickets: bool = False
     ) -> AbstractContextManager[Server]:
         environment = {"REQUEST_CERT": "1"} if client_auth else {}
+        if self.renegotiate:
+            environment["RENEG"] = "1"
         if not tickets:
             environment["NO_TICKET"] = "1"
         command = self._command("server", "{port}", suite.certificate, suite.openssl)

@@ -49,6 +49,8 @@ class OpenSsl(Peer):
             command += ["-Verify", "1", "-verify_return_error"]
         if not tickets:
             command += ["-no_ticket"]
+        if self.alpn:
+            command += ["-alpn", self.alpn]
         return serve(command, self.log("server"))
 
     def run_client(
@@ -73,6 +75,8 @@ class OpenSsl(Peer):
             command += ["-cert", pki.certificate(own), "-key", pki.key(own)]
         if resume is Resumption.ID:
             command += ["-no_ticket"]
+        if self.alpn:
+            command += ["-alpn", self.alpn]
         if resume is None:
             runs = [run(command, send=REQUEST)]
         else:

@@ -45,10 +45,19 @@ class TlsLite(Peer):
         program = [sys.executable, str(PROGRAMS / "tlslite_peer.py")]
         return [*program, role, port, str(self.workshop.pki().folder), *rest, f"{suite.number:04x}"]
 
+    def _environment(self, suite: Suite, *, tickets: bool) -> dict[str, str]:
+        """The program's switches that both roles share."""
+        environment = {} if tickets else {"NO_TICKET": "1"}
+        if suite.anonymous:
+            environment["ANON"] = "1"
+        if self.alpn:
+            environment["ALPN"] = self.alpn
+        return environment
+
     def start_server(
         self, suite: Suite, *, client_auth: bool = False, tickets: bool = False
     ) -> AbstractContextManager[Server]:
-        environment = _environment(suite, tickets=tickets)
+        environment = self._environment(suite, tickets=tickets)
         if client_auth:
             environment["AUTH"] = "1"
         return serve(self._run("server", "{port}", suite, suite.certificate), self.log("server"), environment)
@@ -56,7 +65,7 @@ class TlsLite(Peer):
     def run_client(
         self, port: int, suite: Suite, *, client_cert: bool = False, resume: Resumption | None = None
     ) -> ClientRun:
-        environment = _environment(suite, tickets=resume is not Resumption.ID)
+        environment = self._environment(suite, tickets=resume is not Resumption.ID)
         if client_cert:
             environment["CERT"] = certificate_for_client(suite)
         if resume is not None:
@@ -67,11 +76,3 @@ class TlsLite(Peer):
     def server_report(self, answer: str, log: str) -> Report:
         found = LINE.search(answer)
         return report(found) if found else Report()
-
-
-def _environment(suite: Suite, *, tickets: bool) -> dict[str, str]:
-    """The program's switches that both roles share."""
-    environment = {} if tickets else {"NO_TICKET": "1"}
-    if suite.anonymous:
-        environment["ANON"] = "1"
-    return environment
