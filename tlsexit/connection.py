@@ -182,7 +182,10 @@ class Connection:
     def receive_eof(self) -> None:
         """The transport has ended. Without close_notify that is a truncation, and reported as one (§7.2.1)."""
         self._eof = True
-        if self._pending is None:
+        if isinstance(self._state, states.Idle):
+            # nothing has begun: no question, and no error either
+            self.close()
+        elif self._pending is None:
             self._process()
 
     def answer(self, answer: Answer) -> None:
