@@ -19,6 +19,7 @@ LETTERS: Final = {
     ExitPhase.GET_CERTIFICATE: "C",
     ExitPhase.CHECK_CERTIFICATE: "K",
     ExitPhase.CRYPT_DATA: "X",
+    ExitPhase.GET_PRE_SHARED_KEY: "P",
     ExitPhase.HANDSHAKE_DONE: "D",
     ExitPhase.HANDSHAKE_ALERT: "A",
     ExitPhase.END_SESSION: "E",
@@ -30,6 +31,8 @@ HANDSHAKES: Final = {
         "SKD",  # server authenticated
         "SKCD",  # asked for a certificate, none to show
         "SKCXD",  # mutual
+        "SPD",  # pre-shared key
+        "SKPD",  # pre-shared key, and the server's certificate
     ),
     Role.SERVER: (
         "SD",  # abbreviated, or anonymous
@@ -38,6 +41,9 @@ HANDSHAKES: Final = {
         "SCLKXD",  # RSA, mutual
         "SCXLD",  # DHE, ECDHE: asked and none
         "SCXLKD",  # DHE, ECDHE: mutual
+        "SPD",  # pre-shared key
+        "SCPD",  # the same, after no certificate for the other suites was found
+        "SCPXD",  # pre-shared key, and RSA
     ),
 }
 
