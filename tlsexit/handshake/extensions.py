@@ -57,10 +57,11 @@ EXTENSIONS = _ExtensionList(EXTENSION, 0, 2**16 - 1)
 
 def check_unique(extensions: Iterable[Extension]) -> None:
     """Raise :class:`WireError`, an illegal_parameter, if a type appears twice (RFC 4366 §2.3)."""
-    types = [extension.extension_type for extension in extensions]
-    if len(set(types)) != len(types):
-        twice = next(kind for kind in types if types.count(kind) > 1)
-        raise WireError(f"extension {twice} appears twice", alert=IllegalParameter)
+    seen = set[int]()
+    for extension in extensions:
+        if extension.extension_type in seen:
+            raise WireError(f"extension {extension.extension_type} appears twice", alert=IllegalParameter)
+        seen.add(extension.extension_type)
 
 
 def find(extensions: Iterable[Extension] | None, extension_type: int) -> bytes | None:
