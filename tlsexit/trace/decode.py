@@ -251,12 +251,7 @@ def _server_key_exchange(exchange: KeyExchange, body: bytes) -> Structure:
 
 def _params(params: object) -> Structure:
     if isinstance(params, kx.ServerDHParams):
-        bits = int.from_bytes(params.dh_p, "big").bit_length()
-        return Structure.of(
-            dh_p=Structure.of(bits=bits, value=Octets(params.dh_p)),
-            dh_g=Octets(params.dh_g),
-            dh_Ys=Octets(params.dh_Ys),
-        )
+        return Structure.of(dh_p=Octets(params.dh_p), dh_g=Octets(params.dh_g), dh_Ys=Octets(params.dh_Ys))
     if isinstance(params, kx.ServerECDHParams):
         return Structure.of(
             curve_type=Named.of(params.curve_type, names.CURVE_TYPES),
@@ -264,11 +259,7 @@ def _params(params: object) -> Structure:
             public=Octets(params.public),
         )
     if isinstance(params, kx.ServerRSAParams):
-        bits = int.from_bytes(params.rsa_modulus, "big").bit_length()
-        return Structure.of(
-            rsa_modulus=Structure.of(bits=bits, value=Octets(params.rsa_modulus)),
-            rsa_exponent=int.from_bytes(params.rsa_exponent, "big"),
-        )
+        return Structure.of(rsa_modulus=Octets(params.rsa_modulus), rsa_exponent=Octets(params.rsa_exponent))
     if isinstance(params, kx.ServerDHPskParams | kx.ServerECDHPskParams):
         hint = ("psk_identity_hint", _text(params.psk_identity_hint))
         return Structure((hint, *_params(params.params).fields))
@@ -303,7 +294,7 @@ def _client_key_exchange(exchange: KeyExchange, body: bytes) -> Structure:
     if isinstance(value, kx.ClientECDiffieHellmanPublic):
         return Structure((*identity, ("ecdh_Yc", Octets(value.ecdh_Yc))))
     assert isinstance(value, kx.EncryptedPreMasterSecret)
-    return Structure((*identity, ("encrypted_pre_master_secret", Hidden(len(value.pre_master_secret)))))
+    return Structure((*identity, ("pre_master_secret", Hidden(len(value.pre_master_secret)))))
 
 
 _CLIENT_KEYS: Final[Mapping[Premaster, Leaf[Any]]] = {

@@ -116,8 +116,10 @@ def _merged(found: list[Row]) -> tuple[Row, ...]:
     after: dict[int, set[int]] = defaultdict(set)
     before: dict[int, int] = dict.fromkeys(shown, 0)
     for end in Role:
-        own = [same.get(i, i) for i, row in enumerate(found) if row.end is end and not _is_copy_of_data(row)]
-        for first, second in pairwise(own):
+        lived = [same.get(i, i) for i, row in enumerate(found) if row.end is end and not _is_copy_of_data(row)]
+        # where a message that crossed breaks this chain, what the end did by itself still keeps its order
+        done = [index for index in shown if found[index].end is end]
+        for first, second in (*pairwise(lived), *pairwise(done)):
             if second not in after[first]:
                 after[first].add(second)
                 before[second] += 1
