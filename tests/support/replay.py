@@ -60,7 +60,6 @@ def trace(end: End) -> dict[str, object]:
         "phases": phases(end.seen),
         "messages": messages,
         "state": type(end.connection.state),
-        "rest": end.connection.trailing_data(),
     }
 
 
