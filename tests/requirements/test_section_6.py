@@ -1,0 +1,505 @@
+"""The record protocol as the peer sees it (RFC 2246 §6): states, fragments, protection, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from cryptography import x509
+
+from tests.support.conversation import carries_data, established, honest, opposite, refused
+from tests.support.ends import DHE_RSA, RSA, RSA_NULL, RSA_RC4, client_end, handshake, server_end
+from tests.support.forge import ENCRYPT_THEN_MAC, Forge
+from tests.support.pair import pump
+from tests.support.pki import END, HOSTS, START, pki
+from tests.support.records import Reference, lengths
+from tests.support.sessions import Sessions
+from tests.support.traces import client_trace, insert, record, server_trace, until
+from tests.support.wiretap import Wiretap, tapped_ends
+from tlsexit.alerts import AlertDescription, AlertLevel
+from tlsexit.constants import Role
+from tlsexit.events import WarningReceived
+from tlsexit.policy import BuiltinPki
+from tlsexit.profile import Verify
+
+TRIPLE_DES = 0x000A  # TLS_RSA_WITH_3DES_EDE_CBC_SHA
+EXPORT_DES40 = 0x0019  # TLS_DH_anon_EXPORT_WITH_DES40_CBC_SHA
+UNKNOWN_TYPES = [0, 19, 24, 25, 99, 127]
+
+SUITES = [RSA, TRIPLE_DES, RSA_RC4, RSA_NULL]
+
+
+def with_reference(role: Role, suite: int) -> tuple[Forge, Reference]:
+    """A forge whose handshake is complete, and the reference that makes its next records byte by byte."""
+    forge = opposite(role, suite, encrypt_then_mac=False).play(honest(role, suite))
+    assert forge.target.connection.established
+    reference = Reference(forge.keys.write_keys(role))
+    # Finished has gone out under these keys
+    finished = forge.transcript.messages[-2 if role is Role.CLIENT else -1]
+    reference.seal(22, finished)
+    return forge, reference
+
+
+# ------------------------------------------------------------------------------------------------ §6
+
+
+@pytest.mark.parametrize("content_type", UNKNOWN_TYPES)
+@pytest.mark.parametrize("role", Role)
+def test_records_of_unknown_type_are_ignored(role: Role, content_type: int) -> None:
+    """R2246-6-01, R2246-6-02: at every point; protected ones use up a sequence number and a piece of key stream."""
+    trace = honest(role, RSA_RC4)
+    for step in honest(role, RSA_RC4):
+        trace = insert(trace, record(content_type, b"what is this"), before=step.name)
+    forge = opposite(role, RSA_RC4).play(trace)
+    carries_data(forge)
+    forge.send_record(content_type, b"what is this")
+    carries_data(forge)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("role", Role)
+def test_nothing_reaches_the_application_before_its_mac_is_checked(role: Role, suite: int) -> None:
+    """R2246-6-03, R2246-7.2.2-04, R2246-6.2.3.1-05: a changed bit of content or MAC, and no data is delivered."""
+    for position in (-1, -20 if suite in (RSA_RC4, RSA_NULL) else -30, 5):
+        forge = established(role, suite, encrypt_then_mac=False)
+        data = bytearray(forge.seal(23, b"pay 100 to the bearer"))
+        data[position] ^= 1
+        forge.send_bytes(bytes(data))
+        assert forge.target.received == b""
+        refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+# ------------------------------------------------------------------------------------------------ §6.1
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4, RSA_NULL])
+@pytest.mark.parametrize("role", Role)
+def test_a_reflected_record(role: Role, suite: int) -> None:
+    """R2246-6.1-04: what one end wrote does not authenticate when it comes back."""
+    forge = established(role, suite)
+    forge.target.connection.send(b"x")
+    data = forge.target.connection.data_to_send()
+    forge.records.receive_data(data)
+    forge.send_bytes(data)
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+def test_before_the_keys_everything_is_in_the_clear() -> None:
+    """R2246-6.1-01, R2246-6.2.2-01: the first records hold the messages as they are, neither more nor less."""
+    client = client_end(RSA)
+    first = client.connection.data_to_send()
+    message = first[5:]
+    assert first[:5] == bytes([22, 3, 1]) + len(message).to_bytes(2, "big")
+    assert message[:4] == b"\1" + (len(message) - 4).to_bytes(3, "big")
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4])
+def test_each_direction_changes_on_its_own(suite: int) -> None:
+    """R2246-6.1-05, R2246-7.1-01, R2246-7.1-06, R2246-7.4.9-01: with its own ChangeCipherSpec, and from then on."""
+    tap = tapped_ends(suite).handshake()
+    for role in Role:
+        sent = tap.sent(role)
+        change = next(index for index, item in enumerate(sent) if item.content_type == 20)
+        assert not any(item.protected for item in sent[: change + 1])
+        assert all(item.protected for item in sent[change + 1 :])
+        assert (sent[change].version, sent[change].length, sent[change].content) == (0x0301, 1, b"\x01")
+        assert sent[change + 1].content[:4] == b"\x14\0\0\x0c"
+        assert sent[change + 1].sequence_number == 0
+
+
+def test_a_warning_in_the_clear_between_both_changes() -> None:
+    """R2246-6.1-05: the client has changed its write state only, so what it reads is still plain."""
+    forge = opposite(Role.SERVER).play(until(server_trace(RSA), "change_cipher_spec"))
+    forge.send_alert(AlertLevel.WARNING, AlertDescription.UNRECOGNIZED_NAME)
+    assert forge.target.events == [WarningReceived(AlertDescription.UNRECOGNIZED_NAME)]
+    carries_data(forge.play(server_trace(RSA)[-2:]))
+
+
+@pytest.mark.parametrize("suite", [RSA, DHE_RSA, RSA_RC4])
+def test_sequence_numbers_start_again_with_new_keys(suite: int) -> None:
+    """R2246-6.1-06, R2246-7.1-04, R2246-6.2.3.2-07: the tap counts from zero, and takes the IV anew, at each change."""
+    both = {"renegotiation": True}
+    tap = tapped_ends(suite, client=both, server=both).handshake().exchange().renegotiate().exchange()
+    for role in Role:
+        changes = tap.sent(role, 20)
+        assert [item.protected for item in changes] == [False, True]
+        following = [tap.sent(role)[tap.sent(role).index(item) + 1] for item in changes]
+        assert [item.sequence_number for item in following] == [0, 0]
+
+
+def test_each_direction_counts_for_itself() -> None:
+    """R2246-6.1-07: fifty records one way, none the other way, then one."""
+    tap = tapped_ends(RSA_RC4).handshake()
+    for _ in range(50):
+        tap.client.connection.send(b"ping")
+        tap.pump()
+    tap.server.connection.send(b"pong")
+    tap.pump()
+    assert tap.sent(Role.CLIENT)[-1].sequence_number == 50
+    assert tap.sent(Role.SERVER)[-1].sequence_number == 1
+    assert (tap.client.received, tap.server.received) == (b"pong", b"ping" * 50)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("role", Role)
+def test_records_of_every_kind_are_counted(role: Role, suite: int) -> None:
+    """R2246-6.1-09, R2246-6.2.3.2-10: alerts, empty records and data share one sequence, one chain, one key stream."""
+    forge, reference = with_reference(role, suite)
+    for content_type, content in ((21, b"\1\x70"), (23, b""), (23, b"one"), (21, b"\1\x5a"), (23, b""), (23, b"two")):
+        forge.send_bytes(reference.seal(content_type, content))
+    assert forge.target.received == b"onetwo"
+    reference.mac(23, 0x0301, b"")  # uses up a number without sending anything
+    forge.send_bytes(reference.seal(23, b"three"))
+    assert forge.target.received == b"onetwo"
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+# ------------------------------------------------------------------------------------------------ §6.2.1
+
+
+@pytest.mark.parametrize("content_type", [20, 21, 22])
+@pytest.mark.parametrize("role", Role)
+def test_empty_records_of_messages(role: Role, content_type: int) -> None:
+    """R2246-6.2-01: refused, before and after the handshake."""
+    for forge in (opposite(role), established(role)):
+        forge.send_record(content_type, b"")
+        refused(forge, AlertDescription.UNEXPECTED_MESSAGE)
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4])
+def test_no_record_is_too_long_or_empty(suite: int) -> None:
+    """R2246-6.2.1-01, R2246-6.2-01, R2246-6.2.3-01, R2246-10-01: 100 000 bytes in one write."""
+    tap = tapped_ends(suite).handshake().exchange(bytes(100_000), bytes(100_000))
+    for item in tap.records:
+        assert 1 <= len(item.content) <= 2**14
+        assert item.length <= 2**14 + 2048
+    assert max(len(item.content) for item in tap.records) == 2**14
+
+
+@pytest.mark.parametrize("length", [2**14 + 1, 2**14 + 2049])
+@pytest.mark.parametrize("role", Role)
+def test_a_plain_record_that_is_too_long(role: Role, length: int) -> None:
+    """R2246-6.2.1-02, R2246-7.2.2-06: its header is enough to refuse it."""
+    forge = opposite(role)
+    forge.send_bytes(b"\x16\3\1" + length.to_bytes(2, "big"))
+    refused(forge, AlertDescription.RECORD_OVERFLOW)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_protected_record_that_is_too_long(role: Role) -> None:
+    """R2246-7.2.2-06, R2246-6.2.3-01: 2^14+2048 bytes are the most, and 2^14+1024 (here: 2^14) inside."""
+    forge = established(role)
+    forge.send_bytes(b"\x17\3\1\x48\x01")
+    refused(forge, AlertDescription.RECORD_OVERFLOW)
+    for length in (2**14 + 1, 2**14 + 1025):
+        forge = established(role, RSA_RC4)
+        forge.send_record(23, bytes(length))
+        assert forge.target.received == b""
+        refused(forge, AlertDescription.RECORD_OVERFLOW)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("role", Role)
+def test_a_full_record_with_the_longest_padding(role: Role, suite: int) -> None:
+    """R2246-6.2.1-03, R2246-6.2.3.2-04: 2^14 bytes are legal, and so are 255 bytes of padding behind them."""
+    forge, reference = with_reference(role, suite)
+    size = reference.keys.suite.cipher.block_size
+    padding = None if not size else max(n for n in range(256) if (2**14 + 20 + n + 1) % size == 0)
+    forge.send_bytes(reference.seal(23, bytes(2**14), padding_length=padding))
+    assert forge.target.received == bytes(2**14)
+    carries = reference.seal(23, b"more")
+    forge.send_bytes(carries)
+    assert forge.target.received.endswith(b"more")
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_whole_flight_in_one_record(role: Role) -> None:
+    """R2246-6.2.1-04: all messages up to ChangeCipherSpec share a record."""
+    forge = opposite(role, DHE_RSA, mutual=True)
+    trace = honest(role, DHE_RSA, mutual=True)
+    if role is Role.CLIENT:
+        forge.play(trace[:1])
+        trace = trace[1:]
+    flight = b""
+    for step in until(trace, "change_cipher_spec"):
+        data = step.build(forge)
+        forge.transcript = forge.transcript.add(data)
+        if step.after is not None:
+            step.after(forge)
+        flight += data
+    forge.send_record(22, flight)
+    carries_data(forge.play(trace[-2:]))
+
+
+def big_leaf(role: Role, size: int) -> BuiltinPki:
+    """A built-in PKI whose own certificate has an extension of ``size`` bytes."""
+    extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.99999.1"), bytes(size))
+    kind = pki()
+    issued = kind.root.issue(
+        "localhost",
+        key=kind.server.key,
+        role=role,
+        hosts=HOSTS,
+        not_before=START,
+        not_after=END,
+        extensions=[(extension, False)],
+    )
+    return BuiltinPki([issued.identity("own")], {"root": [kind.root.certificate]})
+
+
+@pytest.mark.parametrize("size", [None, 1000])
+def test_a_chain_of_40_kilobytes_both_ways(size: int | None) -> None:
+    """R2246-6.2.1-06: cut into records of 2^14 bytes by the sender, put together by the receiver."""
+    client = client_end(RSA, builtin=big_leaf(Role.CLIENT, 40_000))
+    server = server_end(RSA, builtin=big_leaf(Role.SERVER, 40_000), verify=Verify.REQUIRED)
+    handshake(client, server, size=size)
+    assert len(server.connection.context.peer_chain[0]) > 40_000
+    assert len(client.connection.context.peer_chain[0]) > 40_000
+    tap = tapped_ends(RSA, server={"builtin": big_leaf(Role.SERVER, 40_000)}).handshake()
+    assert [len(item.content) for item in tap.sent(Role.SERVER, 22)].count(2**14) == 2
+
+
+def test_every_record_says_3_1() -> None:
+    """R2246-6.2.1-07, R2246-E-01: alerts and ChangeCipherSpec too, and the first hello already."""
+    tap = tapped_ends(RSA).handshake().exchange()
+    tap.client.connection.close()
+    tap.client.drive()
+    tap.pump()
+    assert {item.content_type for item in tap.records} == {20, 21, 22, 23}
+    assert {item.version for item in tap.records} == {0x0301}
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x0302, 0x0303])
+@pytest.mark.parametrize("role", Role)
+def test_another_version_after_negotiation(role: Role, version: int) -> None:
+    """R2246-6.2.1-08: in the record behind the hellos, and in data under a correct MAC."""
+    forge = opposite(role, mutual=True).play(honest(role)[:1])
+    message = honest(role, mutual=True)[1].build(forge)
+    forge.send_record(22, message, version)
+    refused(forge, AlertDescription.PROTOCOL_VERSION)
+    forge = established(role)
+    forge.send_record(23, b"data", version)
+    refused(forge, AlertDescription.PROTOCOL_VERSION)
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4])
+def test_byte_by_byte(suite: int) -> None:
+    """R2246-6.2.1-09: header and body in any number of segments."""
+    client, server = client_end(suite), server_end(suite)
+    handshake(client, server, size=1)
+    client.connection.send(b"one byte at a time")
+    pump(client, server, size=1)
+    assert server.received == b"one byte at a time"
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_warning_inside_a_message(role: Role) -> None:
+    """R2246-6.2.1-10: between two records of one flight, and between two fragments of one message."""
+    name = "client_key_exchange" if role is Role.CLIENT else "certificate"
+    trace = honest(role)
+    forge = opposite(role).play(until(trace, name))
+    step = next(item for item in trace if item.name == name)
+    data = step.build(forge)
+    forge.transcript = forge.transcript.add(data)
+    forge.send_alert(AlertLevel.WARNING, AlertDescription.UNRECOGNIZED_NAME)
+    forge.send_record(22, data[:7])
+    forge.send_alert(AlertLevel.WARNING, AlertDescription.UNRECOGNIZED_NAME)
+    forge.send_record(22, data[7:])
+    if step.after is not None:
+        step.after(forge)
+    assert forge.target.events == [WarningReceived(AlertDescription.UNRECOGNIZED_NAME)] * 2
+    carries_data(forge.play(trace[trace.index(step) + 1 :]))
+
+
+# ------------------------------------------------------------------------------------------------ §6.2.3
+
+
+@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize("role", Role)
+def test_a_header_changed_on_the_way(role: Role, suite: int) -> None:
+    """R2246-6.2.3-02: the type that is seen is the one under the MAC."""
+    for content_type in (21, 22, 99):
+        forge = established(role, suite)
+        forge.send_bytes(bytes([content_type]) + forge.seal(23, b"\1\x5a")[1:])
+        refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+@pytest.mark.parametrize("order", [(0, 0), (1,), (1, 0), (0, 2)], ids=["repeated", "lost", "exchanged", "gap"])
+@pytest.mark.parametrize("suite", SUITES)
+def test_records_out_of_sequence(suite: int, order: tuple[int, ...]) -> None:
+    """R2246-6.2.3-03: the first one that is not next ends it, whatever it shows as."""
+    forge = established(Role.CLIENT, suite)
+    sealed = [forge.seal(23, bytes([n]) * 5) for n in range(3)]
+    for n in order:
+        forge.send_bytes(sealed[n])
+    assert forge.target.received in (b"", bytes(5))
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+@pytest.mark.parametrize("suite", [0x0001, 0x0004, RSA_NULL, RSA_RC4, RSA, TRIPLE_DES, 0x0035])
+def test_the_mac_of_ten_records(suite: int) -> None:
+    """R2246-6.2.3.1-01, R2246-6.2.3.1-03: the tap finds content, MAC and padding where they belong."""
+    tap = tapped_ends(suite).handshake()
+    for size in range(1, 11):
+        tap.exchange(bytes(size * 7), bytes(size * 5))
+    assert len(tap.sent(Role.CLIENT, 23)) >= 10
+
+
+@pytest.mark.parametrize("suite", [RSA, TRIPLE_DES, 0x0041, 0x0096, 0x0007, 0x0009])
+def test_the_padding_of_every_size(suite: int) -> None:
+    """R2246-6.2.3.2-01, R2246-6.2.3.2-02, R2246-6.2.3.2-03: whole blocks, every byte accounted for."""
+    tap = tapped_ends(suite, config={"split_cbc": False}, client={"encrypt_then_mac": False}).handshake()
+    size = 8 if suite in (TRIPLE_DES, 0x0007, 0x0009) else 16
+    for length in range(1, 65):
+        tap.client.connection.send(bytes(length))
+        tap.pump()
+    sent = tap.sent(Role.CLIENT, 23)
+    assert [len(item.content) for item in sent] == list(range(1, 65))
+    for item in sent:
+        assert item.length == len(item.content) + 20 + len(item.padding)
+        assert item.length % size == 0
+        assert set(item.padding) == {len(item.padding) - 1}
+
+
+@pytest.mark.parametrize(("suite", "length"), [(TRIPLE_DES, 40), (RSA, 48)])
+def test_finished_has_no_explicit_iv(suite: int, length: int) -> None:
+    """R2246-6.2.3.2-08: 16 bytes of message, 20 of MAC, and padding; an IV of its own would be a block more."""
+    tap = tapped_ends(suite, client={"encrypt_then_mac": False}).handshake()
+    for role in Role:
+        assert next(item for item in tap.sent(role, 22) if item.protected).length == length
+
+
+@pytest.mark.parametrize("padding_length", [7, 15, 23, 247, 255])
+@pytest.mark.parametrize("role", Role)
+def test_other_lengths_of_padding(role: Role, padding_length: int) -> None:
+    """R2246-6.2.3.2-04, R2246-6.2.3.1-02: the length under the MAC is the content's, however long the padding."""
+    forge, reference = with_reference(role, TRIPLE_DES)
+    content = bytes(range((-(20 + padding_length + 1)) % 8 + 8))
+    forge.send_bytes(reference.seal(23, content, padding_length=padding_length))
+    assert forge.target.received == content
+    forge.send_bytes(reference.seal(23, b"next"))
+    assert forge.target.received == content + b"next"
+
+
+@pytest.mark.parametrize("position", range(15))
+def test_one_wrong_byte_of_padding(position: int) -> None:
+    """R2246-6.2.3.2-05, R2246-7.2.2-05, R4346-7.2.2-01, CVE-2014-8730: each byte counts, under a correct MAC."""
+    forge, reference = with_reference(Role.CLIENT, RSA)
+    content = bytes(12)
+    plain = bytearray(content + reference.mac(23, 0x0301, content) + bytes([15] * 16))
+    plain[-16 + position] ^= 0x80
+    forge.send_bytes(reference.seal_raw(23, bytes(plain)))
+    assert forge.target.received == b""
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+def shorter(data: bytes) -> bytes:
+    return data[:3] + (len(data) - 6).to_bytes(2, "big") + data[5:-1]
+
+
+def longer(data: bytes) -> bytes:
+    return data[:3] + (len(data) - 4).to_bytes(2, "big") + data[5:] + b"\0"
+
+
+@pytest.mark.parametrize("change", [shorter, longer])
+@pytest.mark.parametrize("suite", [RSA, TRIPLE_DES])
+def test_a_record_of_no_whole_number_of_blocks(suite: int, change: Callable[[bytes], bytes]) -> None:
+    """R2246-6.2.3.2-06, R2246-7.2.2-05, R4346-7.2.2-01: the same alert as for a bad MAC."""
+    forge = established(Role.CLIENT, suite)
+    forge.send_bytes(change(forge.seal(23, b"data")))
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 19, 20, 31, 32])
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4, RSA_NULL])
+def test_a_record_without_room_for_a_mac(suite: int, length: int) -> None:
+    """R2246-6.2.3.1-06, R2246-6.2.3.2-09."""
+    forge = established(Role.CLIENT, suite)
+    forge.send_bytes(b"\x17\3\1" + length.to_bytes(2, "big") + bytes(length))
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+@pytest.mark.parametrize("padding_length", [28, 32, 100, 255])
+def test_a_padding_length_that_leaves_no_room_for_the_mac(padding_length: int) -> None:
+    """R2246-6.2.3.2-09: the alert says no more than for a bad MAC."""
+    forge, reference = with_reference(Role.CLIENT, RSA)
+    forge.send_bytes(reference.seal_raw(23, bytes([padding_length]) * 48))
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+@pytest.mark.parametrize("suite", [RSA, TRIPLE_DES])
+def test_the_chain_runs_on(suite: int) -> None:
+    """R2246-6.2.3.2-07, R2246-6.2.3.2-10: twenty records of data, an alert and Finished, each IV the block before."""
+    tap = tapped_ends(suite).handshake()
+    for size in range(20):
+        tap.exchange(bytes(size + 1), bytes(2 * size + 1))
+    tap.client.connection.close()
+    tap.client.drive()
+    tap.pump()
+    assert tap.sent(Role.CLIENT)[-1].content == b"\1\0"
+    assert tap.sent(Role.SERVER)[-1].content == b"\1\0"
+
+
+# ------------------------------------------------------------------------------------------------ §6.3
+
+
+@pytest.mark.parametrize("suite", [RSA_NULL, RSA_RC4, TRIPLE_DES, RSA, 0x0035, 0x0003, 0x0006, 0x0008, EXPORT_DES40])
+def test_the_tap_derives_the_same_keys(suite: int) -> None:
+    """R2246-6.3-01, R2246-6.3-02, R2246-6.3-03, R2246-6.3-04, R2246-6.3-06, R2246-6.3-07, R2246-6.3.1-01."""
+    tap = tapped_ends(suite).handshake().exchange()
+    assert tap.suite == suite
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4])
+def test_a_resumption_has_keys_of_its_own(suite: int) -> None:
+    """R2246-6.3-08: the master secret is the same, the randoms are not."""
+    config = {"session_store": Sessions()}
+    first = tapped_ends(suite, server={"config": config}).handshake()
+    session = first.client.connection.session
+    assert session is not None
+    second = tapped_ends(suite, client={"session": session}, server={"config": config}).handshake().exchange()
+    assert second.client.connection.context.resumed
+    assert second.master_secret == first.master_secret
+    assert second.hellos[Role.CLIENT].random != first.hellos[Role.CLIENT].random
+    assert second.hellos[Role.SERVER].random != first.hellos[Role.SERVER].random
+
+
+def test_encrypt_then_mac_on_the_line() -> None:
+    """R7366-3-01, R7366-3-02: the tap checks the MAC over the ciphertext; without a block cipher it is not agreed."""
+    tap = tapped_ends(RSA).handshake().exchange()
+    assert ENCRYPT_THEN_MAC.extension_type in tap.hellos[Role.SERVER].extensions
+    assert all(item.length % 16 == 4 for item in tap.records if item.protected)
+    for suite in (RSA_RC4, RSA_NULL):
+        tap = tapped_ends(suite).handshake().exchange()
+        assert ENCRYPT_THEN_MAC.extension_type not in tap.hellos[Role.SERVER].extensions
+    for position in (5, -1):
+        forge = Forge(server_end(RSA), RSA, {"extensions": (ENCRYPT_THEN_MAC,)}).play(client_trace(RSA))
+        data = bytearray(forge.seal(23, b"data"))
+        data[position] ^= 1
+        forge.send_bytes(bytes(data))
+        refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+def test_splitting_against_beast() -> None:
+    """R4346-6.2.3.2-02: one byte, then the rest, under CBC only; both ends take it."""
+    for suite, expected in ((RSA, [1, 9]), (RSA_RC4, [10])):
+        tap = tapped_ends(suite).handshake().exchange(bytes(10))
+        assert [len(item.content) for item in tap.sent(Role.CLIENT, 23)] == expected
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4, RSA_NULL])
+def test_the_output_is_whole_records(suite: int) -> None:
+    """R2246-6.2.1-09: every length in the output leads to the next header."""
+    client, server = client_end(suite), server_end(suite)
+    handshake(client, server)
+    client.connection.send(bytes(40_000))
+    data = client.connection.data_to_send()
+    assert sum(5 + length for length in lengths(data)) == len(data)
+
+
+def test_the_tap_notices() -> None:
+    """A check of the checker: with a master secret that is wrong in one bit, nothing fits."""
+    secrets: list[str] = []
+    client = client_end(RSA, config={"key_log": lambda line: secrets.append(line[:-1] + "10"[line[-1] == "1"])})
+    with pytest.raises(AssertionError):
+        Wiretap(client, server_end(RSA), secrets).pump()
