@@ -237,7 +237,7 @@ def test_an_anonymous_server_that_asks() -> None:
     ],
 )
 def test_certificate_requests_that_do_not_parse(body: bytes) -> None:
-    """R2246-7.4.4-04, -07."""
+    """R2246-7.4.4-04, R2246-7.4.4-07."""
     trace = put(server_trace(RSA, request=True), "certificate_request", raw_message(13, body))
     refused(Forge(client_end(RSA), RSA).play(trace), AlertDescription.DECODE_ERROR)
 
@@ -253,7 +253,7 @@ def test_unknown_certificate_types_are_skipped(types: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("types", [(2,), (64,), (3, 4), (200,)])
 def test_no_certificate_of_a_type_asked_for(types: tuple[int, ...]) -> None:
-    """R2246-7.4.6-02, -04: then none is shown."""
+    """R2246-7.4.6-02, R2246-7.4.6-04: then none is shown."""
     request = message("request", CertificateRequest(types, (pki().root.certificate.subject.public_bytes(),)))
     forge = Forge(client_end(RSA), RSA).play(put(server_trace(RSA, request=True), "certificate_request", request))
     carries_data(forge)
