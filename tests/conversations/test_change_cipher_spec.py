@@ -86,7 +86,7 @@ def test_after_the_handshake(role: Role) -> None:
 @pytest.mark.parametrize("value", [0, 2, 255])
 @pytest.mark.parametrize("role", Role)
 def test_with_another_value(role: Role, value: int) -> None:
-    """R2246-7.1-01, -02: its one byte is 1."""
+    """R2246-7.1-01, R2246-7.1-02: its one byte is 1."""
     trace = put(TRACES[role], "change_cipher_spec", record(20, bytes([value])))
     refused(forge_as(role).play(trace), AlertDescription.ILLEGAL_PARAMETER)
 
