@@ -41,7 +41,7 @@ def joined() -> tuple[End, End]:
 
 @pytest.mark.parametrize("closer", Role)
 def test_close_notify_from_either_side(closer: Role) -> None:
-    """R2246-7.2.1-01, -02: announced, answered, and both ends say that nothing is missing."""
+    """R2246-7.2.1-01, R2246-7.2.1-02: announced, answered, and both ends say that nothing is missing."""
     ends = {Role.CLIENT: client_end(), Role.SERVER: server_end()}
     handshake(ends[Role.CLIENT], ends[Role.SERVER])
     first, second = ends[closer], ends[closer.peer]
@@ -60,7 +60,7 @@ def test_close_notify_from_either_side(closer: Role) -> None:
 
 
 def test_the_answer_is_the_last_that_is_sent() -> None:
-    """R2246-7.2.1-02, -03: one close_notify in return, and nothing behind it."""
+    """R2246-7.2.1-02, R2246-7.2.1-03: one close_notify in return, and nothing behind it."""
     forge = established(Role.CLIENT)
     forge.send_alert(*CLOSE)
     assert forge.warnings == [AlertDescription.CLOSE_NOTIFY]
