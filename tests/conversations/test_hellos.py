@@ -85,7 +85,7 @@ def test_records_that_are_no_tls(role: Role, version: int) -> None:
 
 @pytest.mark.parametrize("version", [0x0300, 0x0302, 0x0303])
 def test_record_version_after_the_hellos(version: int) -> None:
-    """R2246-6.2.1-07, -08: {3,1} is negotiated, so {3,1} it is."""
+    """R2246-6.2.1-08: {3,1} is negotiated, so {3,1} it is."""
     forge = Forge(server_end(), RSA).play((client_hello,))
     forge.send_record(22, client_key_exchange.build(forge), version)
     refused(forge, AlertDescription.PROTOCOL_VERSION)
@@ -109,7 +109,7 @@ def test_no_suite_in_common() -> None:
 
 @pytest.mark.parametrize("value", [0x0000, 0x001C, 0x001D, 0x00FF, 0x5600, 0x0A0A, 0xC0FF])
 def test_only_values_that_mean_no_suite(value: int) -> None:
-    """R2246-A.5-01, -03: the null suite, the reserved ones, signalling values and unknown ones are never chosen."""
+    """R2246-A.5-01, R2246-A.5-03: the null suite, the reserved ones, signalling values and unknown ones are never chosen."""
     refused(answer_to(server=server_end(RSA, RSA_NULL), cipher_suites=(value,)), AlertDescription.HANDSHAKE_FAILURE)
 
 
@@ -134,7 +134,7 @@ def test_whose_preference_counts(server_preference: bool) -> None:
 
 
 def test_the_client_lists_its_suites_in_order() -> None:
-    """R2246-7.4.1.2-11, -14, -15."""
+    """R2246-7.4.1.2-11, R2246-7.4.1.2-14, R2246-7.4.1.2-15."""
     forge = Forge(client_end(ECDHE_RSA, RSA, DHE_RSA), RSA)
     assert forge.client_hello is not None
     assert forge.client_hello.cipher_suites == (ECDHE_RSA, RSA, DHE_RSA)
@@ -220,7 +220,7 @@ def _hello_body(*, session_id: bytes = b"\0", suites: bytes = b"\0\2\0\x2f", res
     ],
 )
 def test_client_hellos_that_do_not_parse(body: bytes) -> None:
-    """R2246-4.3-03, -04, -05, R2246-7.4.1.2-06, -21, R4366-2.1-01, R2246-7.2.2-17."""
+    """R2246-4.3-03, R2246-4.3-04, R2246-4.3-05, R2246-7.4.1.2-06, R4366-2.1-01, R2246-7.2.2-17."""
     forge = Forge(server_end(), RSA)
     forge.send(raw_message(1, body))
     refused(forge, AlertDescription.DECODE_ERROR)
