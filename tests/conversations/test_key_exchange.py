@@ -243,7 +243,7 @@ def test_degenerate_public_values_of_a_client(suite: int, yc: int) -> None:
 @pytest.mark.parametrize("body", [b"", b"\0", b"\0\0", b"\0\2\5", b"\0\1\5\0"])
 @pytest.mark.parametrize("suite", [DHE_RSA, DH_ANON])
 def test_client_values_that_do_not_parse(suite: int, body: bytes) -> None:
-    """R2246-7.4.7.2-01, -02: the empty, implicit form needs a Diffie-Hellman certificate."""
+    """R2246-7.4.7.2-01, R2246-7.4.7.2-02: the empty, implicit form needs a Diffie-Hellman certificate."""
     trace = put(client_trace(suite), "client_key_exchange", raw_message(16, body))
     refused(Forge(server_end(suite), suite).play(trace), AlertDescription.DECODE_ERROR)
 
