@@ -109,7 +109,7 @@ def test_a_protected_record_that_is_too_long(role: Role) -> None:
 
 @pytest.mark.parametrize("suite", [RSA, RSA_RC4, RSA_NULL], ids=lambda suite: SUITES[suite].name)
 def test_too_much_plaintext_in_a_record(suite: int) -> None:
-    """R2246-6.2.1-01, -03: 2^14 bytes are the most, and they are accepted."""
+    """R2246-6.2.1-01, R2246-6.2.1-03: 2^14 bytes are the most, and they are accepted."""
     forge = established(Role.CLIENT, suite)
     forge.send_record(23, bytes(2**14))
     assert len(forge.target.received) == 2**14
@@ -121,7 +121,7 @@ def test_too_much_plaintext_in_a_record(suite: int) -> None:
 @pytest.mark.parametrize("content_type", [0, 19, 24, 25, 127])
 @pytest.mark.parametrize(("role", "name"), PLACES)
 def test_records_of_unknown_type_are_ignored(role: Role, name: str, content_type: int) -> None:
-    """R2246-6-01, -02: decrypted, counted, and then as if they had not been."""
+    """R2246-6-01, R2246-6-02: decrypted, counted, and then as if they had not been."""
     forge = opposite(role, RSA, mutual=True).play(until(TRACES[role], name))
     forge.send_record(content_type, b"what is this?")
     carries_data(forge.play(TRACES[role][len(until(TRACES[role], name)) :]))
