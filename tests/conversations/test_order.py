@@ -71,7 +71,7 @@ def edits(*, pairs: bool = False, but: str = "") -> list[object]:
 
 @pytest.mark.parametrize("conversation", CONVERSATIONS, ids=label)
 def test_the_honest_conversation(conversation: Conversation) -> None:
-    """R2246-7.3-01, -02: unedited, each trace completes, so that what follows is due to the edit alone."""
+    """Unedited, each trace completes, so that what follows is due to the edit alone."""
     carries_data(forge_for(conversation).play(trace_of(conversation)))
 
 
