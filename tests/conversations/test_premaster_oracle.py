@@ -119,7 +119,7 @@ def test_the_good_block() -> None:
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_blocks_look_like_a_wrong_key(name: str) -> None:
-    """R2246-7.4.7.1-03, -04, -05, R5246-7.4.7.1-01: the later bad_record_mac, never an alert of their own."""
+    """R2246-7.4.7.1-03, R2246-7.4.7.1-04, R2246-7.4.7.1-05, R5246-7.4.7.1-01: no alert of their own."""
     forge, seen = attack(BAD[name])
     refused(forge, AlertDescription.BAD_RECORD_MAC)
     _, reference = attack(block(), Handled(b"\3\1" + bytes(46)))  # well formed, but not what the client meant
