@@ -83,7 +83,7 @@ def test_wishes_between_data_are_no_flood(role: Role) -> None:
 
 @pytest.mark.parametrize("name", [step.name for step in server_trace(DHE_RSA, request=True)])
 def test_hello_request_during_the_handshake_is_ignored(name: str) -> None:
-    """R2246-7.4.1.1-01, -03, -07: at any time, without an answer, and out of the hashes."""
+    """R2246-7.4.1.1-03, R2246-7.4.1.1-07: at any time, without an answer, and out of the hashes."""
     trace = insert(honest(Role.SERVER, DHE_RSA, mutual=True), hello_request, before=name)
     forge = opposite(Role.SERVER, DHE_RSA).play(trace)
     assert forge.alerts == []
@@ -116,7 +116,7 @@ def test_hello_request_to_a_server(when: str) -> None:
 @pytest.mark.parametrize("kind", [2, 11, 12, 13, 14, 15, 16, 20])
 @pytest.mark.parametrize("role", Role)
 def test_other_messages_on_an_established_connection(role: Role, kind: int) -> None:
-    """R2246-7.4-02, -04: the handshake is over."""
+    """R2246-7.4-02, R2246-7.4-04: the handshake is over."""
     bodies = {
         2: b"\3\1" + bytes(32) + b"\0\0\x2f\0",
         11: bytes(3),
