@@ -29,7 +29,7 @@ def cipher_name(keys: DirectionKeys) -> str:
 
 @pytest.mark.parametrize("handshake", handshakes(), ids=str)
 def test_records_of_openssl(handshake: Handshake) -> None:
-    """R2246-6.2.3.1-01, -04, -05, R2246-6.2.3.2-03, -07, -08, and R2246-6.1-04: each end under its own write keys.
+    """R2246-6.1-04, R2246-6.2.3.1-01, R2246-6.2.3.1-04, R2246-6.2.3.2-03, R2246-6.2.3.2-07, R2246-6.2.3.2-08.
 
     Node's client has a NextProtocol message before its Finished, and does not say close_notify.
     """
