@@ -49,7 +49,10 @@ def test_master_secret_of_openssl(handshake: Handshake) -> None:
 
 @pytest.mark.parametrize("handshake", handshakes(), ids=str)
 def test_finished_of_openssl(handshake: Handshake) -> None:
-    """R2246-7.4.9-04, -05, -07; decrypting it takes R2246-6.3-01 to -07, for the export suites as well."""
+    """R2246-7.4.9-05, R2246-7.4.9-07; decrypting it takes the whole key schedule, for the export suites as well.
+
+    R2246-6.3-01, R2246-6.3-02, R2246-6.3-03, R2246-6.3-04, R2246-6.3-06, R2246-6.3-07.
+    """
     next_protocol, client_finished, _ = unprotect(handshake, Role.CLIENT)
     server_finished = unprotect(handshake, Role.SERVER)[0]
     before = handshake.messages + next_protocol
@@ -78,7 +81,7 @@ def test_extended_master_secret_of_tlslite_ng(secret: bytes, session_hash: bytes
     ],
 )
 def test_key_block_is_cut_in_order(name: str, sizes: tuple[int, int, int]) -> None:
-    """R2246-6.3-01, -02, -03: MAC secrets, keys, IVs, each time the client's first; nothing depends on the surplus."""
+    """R2246-6.3-01, R2246-6.3-02, R2246-6.3-03: MAC secrets, keys, IVs, each time the client's first."""
     mac, key, iv = sizes
     block = reference_prf(SECRET, b"key expansion", SERVER_RANDOM + CLIENT_RANDOM, 200)
     made = keys(name)
@@ -89,7 +92,10 @@ def test_key_block_is_cut_in_order(name: str, sizes: tuple[int, int, int]) -> No
 
 
 def test_export_example() -> None:
-    """The example of §6.3.1, RSA_EXPORT_WITH_RC2_CBC_40_MD5 (R2246-6.3.1-01, R2246-6.3-04, -06, -07)."""
+    """The example of §6.3.1, RSA_EXPORT_WITH_RC2_CBC_40_MD5 (R2246-6.3.1-01).
+
+    R2246-6.3-04, R2246-6.3-06, R2246-6.3-07.
+    """
     key_block = reference_prf(SECRET, b"key expansion", SERVER_RANDOM + CLIENT_RANDOM, 42)
     made = keys("TLS_RSA_EXPORT_WITH_RC2_CBC_40_MD5")
     randoms = CLIENT_RANDOM + SERVER_RANDOM
