@@ -74,7 +74,7 @@ def test_the_other_phases_change_nothing() -> None:
 
 
 def test_the_ca_list_names_the_authorities_of_the_profile() -> None:
-    """R2246-7.4.4-04, -06, -07."""
+    """R2246-7.4.4-04, R2246-7.4.4-06, R2246-7.4.4-07."""
     builtin = all_kinds(Role.SERVER)
     names = {kind.value: pki(kind).root.certificate.subject.public_bytes() for kind in KeyType}
     every = value(builtin, GetCAListCall(context(Role.SERVER)))
@@ -143,7 +143,7 @@ def test_both_sides_accept_good_chains(kind: KeyType) -> None:
     ],
 )
 def test_a_refusal_names_its_alert(fault: str, expected: int) -> None:
-    """R2246-7.2.2-09, -10, -12, -13, -15; R2246-F.1.1-01."""
+    """R2246-7.2.2-09, R2246-7.2.2-10, R2246-7.2.2-12, R2246-7.2.2-13, R2246-7.2.2-15, R2246-F.1.1-01."""
     alert, cause = failure(check(getattr(faulty(), fault), context(Role.CLIENT)))
     assert alert == expected
     assert isinstance(cause, PeerError)
@@ -214,7 +214,7 @@ def test_depth_is_the_profile_s() -> None:
     ("suite", "encipher", "sign"), [(KX_RSA, True, False), (KX_DHE_RSA, False, True), (KX_RSA_EXPORT, False, True)]
 )
 def test_key_usage_follows_the_key_exchange(suite: tuple[int, ...], encipher: bool, sign: bool) -> None:
-    """R2246-7.4.2-03, -04, -06, -07; its own switch turns it off."""
+    """R2246-7.4.2-03, R2246-7.4.2-04, R2246-7.4.2-06, R2246-7.4.2-07; its own switch turns it off."""
     roots = {"root": [pki().root.certificate]}
     lenient = BuiltinPki(authorities=roots, clock=NOW.timestamp, check_key_usage=False)
     session = context(Role.CLIENT, suite=suite[0])
