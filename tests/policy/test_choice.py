@@ -82,7 +82,7 @@ def test_a_server_prefers_the_name_the_client_asked_for(
 
 
 def test_a_server_shows_a_key_that_may_do_what_the_suite_needs() -> None:
-    """R2246-7.4.2-03, -06, -07: "RSA usable for encryption" and "RSA usable for signing"."""
+    """R2246-7.4.2-03, R2246-7.4.2-06, R2246-7.4.2-07: "RSA usable for encryption" and "RSA usable for signing"."""
     signing = leaf("a.example", usage=key_usage("digital_signature"))
     enciphering = leaf("a.example", usage=key_usage("key_encipherment"))
     builtin = BuiltinPki([signing.identity("s"), enciphering.identity("e")])
