@@ -110,7 +110,7 @@ CASES: list[tuple[str, Callable[[], Issued], str | None, bool]] = [
 
 @pytest.mark.parametrize(("make", "host", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
 def test_openssl_agrees(make: Callable[[], Issued], host: str | None, expected: bool, tmp_path: Path) -> None:
-    """R2246-7.2.2-09 to -15, R2246-7.4.2-10, -11, against an independent judge."""
+    """R2246-7.2.2-12, R2246-7.2.2-15, R2246-7.4.2-10, R2246-7.4.2-11, against an independent judge."""
     issued, anchors = make(), [pki().root.certificate]
     assert openssl_accepts(issued, anchors, tmp_path, host=host) is expected
     assert we_accept(issued, anchors, host=host) is expected
