@@ -172,7 +172,7 @@ def test_extended_key_usage_may_allow_any() -> None:
     ],
 )
 def test_each_fault_has_its_alert(fault: str, expected: AlertDescription, reason: str) -> None:
-    """R2246-7.2.2-09, -10, -12, -13, -15; R2246-F.1.1-01."""
+    """R2246-7.2.2-09, R2246-7.2.2-10, R2246-7.2.2-12, R2246-7.2.2-13, R2246-7.2.2-15, R2246-F.1.1-01."""
     with pytest.raises(PeerError, match=reason) as caught:
         check(getattr(faulty(), fault))
     assert caught.value.description is expected
@@ -233,7 +233,7 @@ def test_an_unknown_root_with_the_name_of_a_known_one() -> None:
     [(KeyUse.SIGN, "sign_only"), (KeyUse.ENCIPHER, "encipher_only"), (KeyUse.AGREE, None), (None, "both")],
 )
 def test_key_usage_must_fit_the_key_exchange(use: KeyUse | None, expected: str | None) -> None:
-    """R2246-7.4.2-03, -06, -07, -08."""
+    """R2246-7.4.2-03, R2246-7.4.2-06, R2246-7.4.2-07."""
     for name in ("sign_only", "encipher_only"):
         demands = LeafDemands(peer=Role.SERVER, key_use=use)
         if expected in {name, "both"}:
