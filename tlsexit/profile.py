@@ -143,6 +143,9 @@ class Profile:
             raise LocalError(f"max_fragment_length is 512, 1024, 2048 or 4096, not {self.max_fragment_length}")
         if any(not 1 <= len(name.encode()) <= 255 for name in self.alpn):
             raise LocalError("an ALPN protocol name has 1 to 255 bytes")
+        if self.server_name is not None and not _is_host(self.server_name):
+            # RFC 6066 §3: names outside ASCII are sent as A-labels ("xn--...")
+            raise LocalError(f"server_name {self.server_name!r} is neither a host name in ASCII nor an address")
         if len(self.id) > 32:
             raise LocalError("a profile id has at most 32 characters")
         if len(self.parm) > 64:
@@ -155,3 +158,7 @@ class Profile:
                 known = name in {item.name for item in fields(self)}
                 raise LocalError(f"{name} is {'read-only' if known else 'not an element of a profile'}")
         return replace(self, **changes)
+
+
+def _is_host(name: str) -> bool:
+    return 1 <= len(name.removesuffix(".")) <= 255 and all("!" <= character <= "~" for character in name)

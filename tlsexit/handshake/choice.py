@@ -194,9 +194,9 @@ def _host_name(names: tuple[ext.ServerName, ...] | None, profile: Profile) -> st
         host = name.decode("ascii").lower()
     except UnicodeDecodeError as error:
         raise IllegalParameter("server_name: the host name is not ASCII") from error
-    if profile.server_names and host not in profile.server_names:
+    if profile.server_names and host not in {served.lower().removesuffix(".") for served in profile.server_names}:
         # RFC 6066 §3 discourages the warning: clients react to it in different ways
-        raise UnrecognizedName(f"{host} is not a name this server serves")
+        raise UnrecognizedName(f"{host!r} is not a name this server serves")
     return host
 
 

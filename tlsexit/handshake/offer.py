@@ -57,7 +57,8 @@ def client_extensions(
         return None if previous is None else (renegotiation_info,)
     offered = []
     if profile.server_name is not None and not _is_address(profile.server_name):
-        name = ext.ServerName(NameType.HOST_NAME, profile.server_name.encode("ascii"))
+        host = profile.server_name.removesuffix(".").encode("ascii")
+        name = ext.ServerName(NameType.HOST_NAME, host)
         offered.append(ext.extension(ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST, (name,)))
     if profile.max_fragment_length is not None:
         code = _LENGTH_CODES[profile.max_fragment_length]
@@ -178,7 +179,7 @@ def _alpn_protocol(answered: tuple[Extension, ...], profile: Profile) -> str | N
 def _is_address(name: str) -> bool:
     """Whether ``name`` is an IP address, which is checked but never sent (RFC 6066 §3)."""
     try:
-        ip_address(name)
+        ip_address(name.removeprefix("[").removesuffix("]"))
     except ValueError:
         return False
     return True
