@@ -109,7 +109,7 @@ def test_no_suite_in_common() -> None:
 
 @pytest.mark.parametrize("value", [0x0000, 0x001C, 0x001D, 0x00FF, 0x5600, 0x0A0A, 0xC0FF])
 def test_only_values_that_mean_no_suite(value: int) -> None:
-    """R2246-A.5-01, R2246-A.5-03: the null suite, the reserved ones, signalling values and unknown ones are never chosen."""
+    """R2246-A.5-01, R2246-A.5-03: neither the null suite nor reserved, signalling or unknown values are chosen."""
     refused(answer_to(server=server_end(RSA, RSA_NULL), cipher_suites=(value,)), AlertDescription.HANDSHAKE_FAILURE)
 
 
