@@ -62,7 +62,7 @@ class Twice:
 @pytest.mark.parametrize("suite", [RSA, DHE_RSA, RSA_RC4])
 @pytest.mark.parametrize("options", [{}, {"extended_master_secret": False}, {"encrypt_then_mac": False}])
 def test_a_session_is_resumed(suite: int, options: dict[str, bool]) -> None:
-    """R2246-7.4.1.3-04, R2246-7.4.1.3-08, R7627-5.3-01: with its suite, its kind of master secret and its certificates."""
+    """R2246-7.4.1.3-04, R2246-7.4.1.3-08, R7627-5.3-01: with its suite, kind of master secret and certificates."""
     twice = Twice(suites=(suite,), client=options)
     first, _ = twice.meet()
     session = first.connection.session
