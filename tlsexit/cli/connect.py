@@ -158,10 +158,9 @@ def _tracer() -> Any:
 
 def _report(outcomes: list[Any], options: dict[str, Any]) -> None:
     """Tell what happened, and end with the status that says so."""
-    failed = next((outcome for outcome in outcomes if outcome.failed_end is not None), None)
-    status = codes.OK if failed is None else failed.exit_code()
-    if status == codes.OK and options["resume"] and not outcomes[-1].context.resumed:
-        status = codes.NOT_RESUMED
+    from tlsexit.cli.outcome import verdict
+
+    status, message = verdict(outcomes, resume=options["resume"])
     if options["as_json"]:
         from tlsexit.cli.document import connection, dump, envelope
 
@@ -170,11 +169,8 @@ def _report(outcomes: list[Any], options: dict[str, Any]) -> None:
         click.echo(dump(document), err=options["send_input"])
     else:
         _print(outcomes, options)
-    message = None if failed is None else failed.error_sentence()
     if message is not None:
         raise Problem(f"{options['address']}: {message}", status)
-    if status == codes.NOT_RESUMED:
-        raise Problem(f"{options['address']}: the server made a full handshake instead of resuming", status)
 
 
 def _print(outcomes: list[Any], options: dict[str, Any]) -> None:

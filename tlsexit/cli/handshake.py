@@ -54,6 +54,7 @@ def handshake(
       tlsexit handshake --server-exit my_exit:MyExit --chunk 1
     """
     from tlsexit.cli.memory import Demonstration, throwaway_pkis
+    from tlsexit.cli.outcome import verdict
 
     exits = {Role.CLIENT: load_exit(client_exit), Role.SERVER: load_exit(server_exit)}
     wanted = suites or DEFAULT_SUITES
@@ -68,18 +69,13 @@ def handshake(
         outcomes = demonstration.handshakes(resume=resume)
     except ExitFailed as error:
         raise Problem(str(error), codes.FAILED) from error
-    failed = next((outcome for outcome in outcomes if outcome.failed_end is not None), None)
-    status = codes.OK if failed is None else failed.exit_code()
-    if status == codes.OK and resume and not outcomes[-1].context.resumed:
-        status = codes.NOT_RESUMED
+    status, message = verdict(outcomes, resume=resume)
     if as_json:
         _print_json(outcomes, status)
     else:
         _print(outcomes, trace=trace)
-    if failed is not None and (message := failed.error_sentence()) is not None:
+    if message is not None:
         raise Problem(message, status)
-    if status == codes.NOT_RESUMED:
-        raise Problem("the second connection made a full handshake", status)
 
 
 def _verify(suites: tuple[int, ...], given: str | None) -> Verify:

@@ -103,15 +103,11 @@ def parse_port(text: str, *, lowest: int) -> int:
 
 
 def host_name(host: str) -> str:
-    """Return a host name in the ASCII form that goes into server_name and certificates."""
+    """Return a host name in the ASCII form that goes into server_name and certificates; addresses stay as they are."""
     try:
-        return host.encode("ascii").decode()
-    except UnicodeEncodeError:
-        pass
-    try:
-        return host.encode("idna").decode()
+        return host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise Problem(f"{host!r} is not a host name") from error
+        raise Problem(f"{host!r} is not a host name: {error}") from error
 
 
 # ------------------------------------------------------------------------------------------------ keys and files

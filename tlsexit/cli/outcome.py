@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tlsexit.alerts import AlertReceived
+from tlsexit.cli import codes
 from tlsexit.cli.problems import exit_code, sentence
 from tlsexit.constants import Role
 from tlsexit.events import MessageSeen
@@ -89,3 +90,14 @@ class Outcome:
             if entry.end is role and isinstance(entry.seen, MessageSeen) and entry.seen.sent:
                 return title(entry.seen)[0]
         return None
+
+
+def verdict(outcomes: Sequence[Outcome], *, resume: bool) -> tuple[int, str | None]:
+    """Return the exit status of a command that made these connections, and what to tell if it is not 0."""
+    for outcome in outcomes:
+        message = outcome.error_sentence()
+        if message is not None:
+            return outcome.exit_code(), message
+    if resume and not outcomes[-1].context.resumed:
+        return codes.NOT_RESUMED, "the second connection was a full handshake: the session was not resumed"
+    return codes.OK, None

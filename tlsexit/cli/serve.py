@@ -22,7 +22,7 @@ from tlsexit.cli.options import (
     warn_of_weak,
 )
 from tlsexit.cli.problems import Problem, exit_code, sentence, usage_problems
-from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES
+from tlsexit.crypto.suites import SUITES
 from tlsexit.profile import Profile, Verify
 
 HOST = "127.0.0.1"
@@ -167,4 +167,4 @@ def _pki(options: dict[str, Any], profile: Profile, *, has_exit: bool) -> Any:
 
 
 def _needs_certificate(profile: Profile) -> bool:
-    return any(SUITES[value].key_exchange.certificate is not None for value in profile.cipher_suites or DEFAULT_SUITES)
+    return any(SUITES[value].key_exchange.certificate is not None for value in profile.cipher_suites)

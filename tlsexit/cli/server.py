@@ -132,7 +132,8 @@ class Server:
             self._plan.report(f"listening on {_address(*sock.getsockname()[:2])}")
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            with suppress(NotImplementedError):  # Windows: Ctrl-C raises KeyboardInterrupt instead
+            # Windows has no such handlers, and neither has a thread: there Ctrl-C raises KeyboardInterrupt
+            with suppress(NotImplementedError, RuntimeError):
                 loop.add_signal_handler(number, self._stop.set)
         try:
             await self._stop.wait()
@@ -161,8 +162,9 @@ class Server:
     def _on_failure(self, error: BaseException) -> None:
         """A handshake did not complete; whose it was is not said."""
         unreported = [(c, r) for c, r in self._task.records.items() if not r.completed and not r.reported and c.closed]
-        connection, record = min(unreported, key=lambda item: (item[0].error is not error, item[1].number))
-        self._finish(connection, record, error)
+        if unreported:
+            connection, record = min(unreported, key=lambda item: (item[0].error is not error, item[1].number))
+            self._finish(connection, record, error)
 
     def _finish(self, connection: Connection, record: _Record, error: BaseException | None = None) -> None:
         plan = self._plan
