@@ -341,6 +341,7 @@ class Connection:
 
     def _fail(self, error: PeerError | ExitFailed, description: AlertDescription) -> None:
         """Send the fatal alert the error names, and end."""
+        _drop_frames(error)
         self._channel.send_alert(AlertLevel.FATAL, description)
         self._forget()
         self._end(error, AlertLevel.FATAL, description, remote=False)
@@ -428,6 +429,18 @@ class Connection:
                 self.send(data)
             return
         self._events.append(action.event)
+
+
+def _drop_frames(error: TlsError) -> None:
+    """Let go of the frames that led to an error kept for the caller: they hold the secrets of the state (§7.2.2).
+
+    What an exit of the user's raised keeps its own, for the log.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(error, PeerError) or isinstance(seen, TlsError):
+            seen.__traceback__ = None
+        seen = seen.__cause__ or seen.__context__
 
 
 _PERFORM: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {
