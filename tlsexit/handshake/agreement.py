@@ -43,6 +43,9 @@ from tlsexit.handshake.negotiation import Negotiation
 from tlsexit.profile import Profile
 from tlsexit.wire import Leaf, build
 
+_SHORTEST_RSA_BITS: Final = 8 * (48 + 11 - 1)
+"""A modulus of more bits than this has room for a premaster secret and its padding (§4.7)."""
+
 PublicParams = kx.ServerDHParams | kx.ServerECDHParams | kx.ServerRSAParams
 ServerParams = PublicParams | kx.ServerPskHint | kx.ServerDHPskParams | kx.ServerECDHPskParams
 
@@ -209,8 +212,8 @@ def read_server_key_exchange(
         _check_group(_group(public), exchange, profile)
     elif isinstance(public, kx.ServerECDHParams) and public.named_curve not in profile.groups:
         raise IllegalParameter(f"the server chose curve {public.named_curve}, which was not offered")
-    elif isinstance(public, kx.ServerRSAParams) and _number(public.rsa_modulus).bit_length() > EXPORT_KEY_BITS:
-        raise ExportRestriction("the server's temporary RSA key is longer than 512 bits")
+    elif isinstance(public, kx.ServerRSAParams):
+        _check_temporary_key(_number(public.rsa_modulus))
     return params, signed, signature
 
 
@@ -285,6 +288,13 @@ def _check_group(group: DHParameters, exchange: KeyExchange, profile: Profile) -
 
 def _exceeds_export(key: PublicKey | None) -> bool:
     return isinstance(key, RSAPublicKey) and key.key_size > EXPORT_KEY_BITS
+
+
+def _check_temporary_key(modulus: int) -> None:
+    if modulus.bit_length() > EXPORT_KEY_BITS:
+        raise ExportRestriction("the server's temporary RSA key is longer than 512 bits")
+    if modulus.bit_length() <= _SHORTEST_RSA_BITS or modulus % 2 == 0:
+        raise IllegalParameter("the server's temporary RSA key is unusable")
 
 
 def _temporary_key(params: kx.ServerRSAParams) -> RSAPublicKey:
