@@ -1,7 +1,7 @@
 """The JSON that ``--json`` prints. A number with a registered name is always ``{"value": 47, "name": "..."}``.
 
 A document has ``tlsexit`` (the version), ``command``, ``ok``, ``exit_status`` and ``connections``, a list with one
-object for each connection made:
+object for each connection made; that of ``connect`` also the ``address`` asked for. The object has:
 
 ``completed``, ``resumed``
     whether the handshake completed, and whether it was an abbreviated one
@@ -15,6 +15,8 @@ object for each connection made:
     ``server`` and ``client``, each the list of certificates shown: ``subject``, ``issuer``, ``not_before``, ...
 ``times``
     ``handshake_ms``; with both ends in one process also ``client_cpu_ms`` and ``server_cpu_ms``
+``bytes_sent``
+    by ``client`` and ``server`` in the handshake, records included; only with both ends in one process
 ``errors``
     a list of ``side``, ``type``, ``message``, ``alert`` and ``phase`` (null where they do not apply)
 ``events``

@@ -1,0 +1,85 @@
+"""Exits for the tests of the command line, which names them as ``tests.support.demo_exits:Refuser``."""
+
+from __future__ import annotations
+
+from tlsexit.alerts import AlertDescription
+from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, ReturnCode
+from tlsexit.exits.calls import (
+    CheckCertificateCall,
+    ExitCall,
+    GetCertificateCall,
+    PreSharedKey,
+    StartTaskCall,
+)
+from tlsexit.exits.function import Communication
+from tlsexit.exits.phases import ExitPhase
+
+
+class Accepter:
+    """Handles StartTask and CheckCertificate, and leaves the rest."""
+
+    def start_task(self, call: StartTaskCall) -> Answer:
+        return Handled()
+
+    def check_certificate(self, call: CheckCertificateCall) -> Answer:
+        return Handled()
+
+
+class Refuser(Accepter):
+    """Refuses certificates with a reason of its own."""
+
+    def check_certificate(self, call: CheckCertificateCall) -> Answer:
+        return Failed(AlertDescription.CERTIFICATE_REVOKED)
+
+
+class Raising(Accepter):
+    """Its GetCertificate has a bug."""
+
+    def get_certificate(self, call: GetCertificateCall) -> Answer:
+        raise ZeroDivisionError("division by zero")
+
+
+class Nonsense(Accepter):
+    """Answers GetCertificate with something that is no chain."""
+
+    def get_certificate(self, call: GetCertificateCall) -> Answer:
+        return Handled(5)
+
+
+class NoTask:
+    """Cannot start."""
+
+    def start_task(self, call: StartTaskCall) -> Answer:
+        return Failed()
+
+
+class Patient(Accepter):
+    """An exit with an asynchronous method."""
+
+    async def get_certificate(self, call: GetCertificateCall) -> Answer:
+        return NotHandled()
+
+
+class Spoon(Accepter):
+    """Knows a pre-shared key."""
+
+    def get_pre_shared_key(self, call: ExitCall) -> Answer:
+        return Handled(PreSharedKey(b"spoon", b"fork" * 4))
+
+
+class Unmakeable:
+    """A class that needs an argument."""
+
+    def __init__(self, argument: int) -> None:
+        self.argument = argument
+
+
+def cftpkie(com: Communication) -> int:
+    """An exit as one function."""
+    return ReturnCode.HANDLED if com.phase is ExitPhase.START_TASK else ReturnCode.NOT_HANDLED
+
+
+class Holder:
+    """Has an exit inside."""
+
+    inner = Accepter()
