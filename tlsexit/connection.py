@@ -39,6 +39,7 @@ from tlsexit.exits.calls import EndSessionCall, ExitCall, HandshakeAlertCall
 from tlsexit.exits.context import SessionContext, TaskContext
 from tlsexit.exits.outcome import outcome
 from tlsexit.handshake import actions, states
+from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest
 from tlsexit.handshake.inputs import (
     Answered,
@@ -285,7 +286,7 @@ class Connection:
     def _feed(self, given: Input) -> None:
         """Run one step of the handshake and carry out its actions."""
         try:
-            result = step(self._role, self._state, given, self._config)
+            result = self._step(given)
             self._state = result.state
             for action in result.actions:
                 _PERFORM[type(action)](self, action)
@@ -293,6 +294,15 @@ class Connection:
                 self._feed(result.replay)
         except (PeerError, ExitFailed) as error:
             self._fail(error, error.description)
+
+    def _step(self, given: Input) -> Step:
+        try:
+            return step(self._role, self._state, given, self._config)
+        except LocalError as error:
+            if not isinstance(given, Answered):
+                raise
+            # right for the phase, and yet no message holds it: a signature of 70 000 bytes
+            raise ExitFailed(given.call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
 
     def _on_application_data(self, fragment: bytes) -> None:
         if not self._can_read:

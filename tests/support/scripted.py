@@ -15,7 +15,7 @@ Script = Mapping[ExitPhase, Any]
 
 
 class ScriptedExit:
-    """An exit object with all ten methods. StartTask is handled unless the script says otherwise."""
+    """An exit object with all methods. StartTask is handled unless the script says otherwise."""
 
     def __init__(self, script: Script | None = None) -> None:
         self._script: dict[ExitPhase, Any] = {ExitPhase.START_TASK: Handled(), **(script or {})}
@@ -55,6 +55,9 @@ class ScriptedExit:
     def crypt_data(self, call: ExitCall) -> Any:
         return self._answer(call)
 
+    def get_pre_shared_key(self, call: ExitCall) -> Any:
+        return self._answer(call)
+
     def handshake_alert(self, call: ExitCall) -> Any:
         return self._answer(call)
 
@@ -85,6 +88,7 @@ class AsyncScriptedExit(ScriptedExit):
     get_certificate: Callable[..., Any] = _later
     check_certificate: Callable[..., Any] = _later
     crypt_data: Callable[..., Any] = _later
+    get_pre_shared_key: Callable[..., Any] = _later
     handshake_alert: Callable[..., Any] = _later
     handshake_done: Callable[..., Any] = _later
     end_session: Callable[..., Any] = _later

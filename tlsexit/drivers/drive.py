@@ -98,7 +98,11 @@ def _fallback(call: ExitCall, pki: Pki) -> Answer:
     if isinstance(call, (StartTaskCall, EndTaskCall)):
         # not handling StartTask is what switches the exit off
         return NotHandled()
-    return pki.answer(call)
+    try:
+        return pki.answer(call)
+    except Exception as error:
+        # a PKI of one's own may fail too, and so does the built-in one over a profile that an exit has spoilt
+        return _failed(call, error)
 
 
 def _failed(call: ExitCall, error: Exception) -> Failed:

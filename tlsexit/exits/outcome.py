@@ -49,5 +49,7 @@ def _failure(call: ExitCall, answer: Failed) -> ExitFailed:
     if is_recognised(call.phase, reason):
         text = cause.reason if isinstance(cause, PeerError) else "refused"
         return ExitFailed(phase, AlertDescription(reason), text)
-    text = f"{reason!r} is not one of the recognised alert reasons"
+    # whatever the type says, an exit may have put anything there
+    kind = type(reason).__name__
+    text = f"{int(reason) if issubclass(type(reason), int) else kind} is not one of the recognised alert reasons"
     return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
