@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
+from tlsexit.crypto.groups import DH_GROUP_NAMES, NamedCurve
 from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES
 
 
@@ -33,10 +34,24 @@ _BY_DIRECTION: Final = {
     Role.SERVER: {Verify.NONE, Verify.OPTIONAL, Verify.REQUIRED},
 }
 
+_TUPLES: Final = (
+    "cipher_suites",
+    "root_ca_ids",
+    "dn_user",
+    "dn_issuer",
+    "groups",
+    "alpn",
+    "server_names",
+    "trusted_authorities",
+)
+
 CHANGEABLE: Final = frozenset(
     {"cipher_suites", "verify", "user_certificate_id", "root_ca_ids", "depth", "dn_user", "dn_issuer", "parm"}
 )
 """What the exit may change in StartHandshake; everything else is read-only."""
+
+_AUTHORITY_SIZES: Final = {0: range(1), 1: range(20, 21), 2: range(1, 2**16), 3: range(20, 21)}
+"""Bytes of a trusted authority's identifier, by its IdentifierType (RFC 6066 §6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +145,9 @@ class Profile:
         return cls(**{"direction": Role.SERVER, "verify": Verify.REQUIRED, **elements})
 
     def __post_init__(self) -> None:
+        for name in _TUPLES:
+            if not isinstance(getattr(self, name), tuple):
+                raise LocalError(f"{name} is a tuple, not {type(getattr(self, name)).__name__}")
         if not self.cipher_suites:
             raise LocalError("a profile needs at least one cipher suite")
         for value in self.cipher_suites:
@@ -143,9 +161,15 @@ class Profile:
             raise LocalError(f"max_fragment_length is 512, 1024, 2048 or 4096, not {self.max_fragment_length}")
         if any(not 1 <= len(name.encode()) <= 255 for name in self.alpn):
             raise LocalError("an ALPN protocol name has 1 to 255 bytes")
+        if sum(1 + len(name.encode()) for name in self.alpn) >= 2**16:
+            raise LocalError("more ALPN protocol names than the extension holds")
         if self.server_name is not None and not _is_host(self.server_name):
             # RFC 6066 §3: names outside ASCII are sent as A-labels ("xn--...")
             raise LocalError(f"server_name {self.server_name!r} is neither a host name in ASCII nor an address")
+        if any(len(value) not in _AUTHORITY_SIZES.get(kind, ()) for kind, value in self.trusted_authorities):
+            raise LocalError("a trusted authority is (0, nothing), (1 or 3, 20 bytes of SHA-1) or (2, a DER name)")
+        if len(self.psk_identity_hint) >= 2**16:
+            raise LocalError("a PSK identity hint has at most 65535 bytes")
         if len(self.id) > 32:
             raise LocalError("a profile id has at most 32 characters")
         if len(self.parm) > 64:
@@ -157,7 +181,7 @@ class Profile:
             if name not in CHANGEABLE:
                 known = name in {item.name for item in fields(self)}
                 raise LocalError(f"{name} is {'read-only' if known else 'not an element of a profile'}")
-        return replace(self, **changes)
+        return replace(self, **changes) if changes else self
 
 
 def _is_host(name: str) -> bool:
