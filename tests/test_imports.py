@@ -24,7 +24,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"handshake"}),
     frozenset({"connection", "channel"}),
     frozenset({"tasks", "bindings"}),
-    frozenset({"policy"}),
+    frozenset({"policy", "profiles"}),
     frozenset({"drivers"}),
     frozenset({"__init__"}),
     frozenset({"trace", "fuzzing", "conformance", "cli", "__main__"}),
