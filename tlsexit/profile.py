@@ -166,10 +166,10 @@ class Profile:
         if self.server_name is not None and not _is_host(self.server_name):
             # RFC 6066 §3: names outside ASCII are sent as A-labels ("xn--...")
             raise LocalError(f"server_name {self.server_name!r} is neither a host name in ASCII nor an address")
-        if not self.groups or any(group not in _GROUPS for group in self.groups):
-            raise LocalError(f"groups are curves among {', '.join(map(str, sorted(_GROUPS)))}")
+        if not self.groups or not set(self.groups) <= set(NamedCurve):
+            raise LocalError(f"groups are curves among {', '.join(str(int(curve)) for curve in NamedCurve)}")
         if self.dh_group not in DH_GROUP_NAMES:
-            raise LocalError(f"dh_group {self.dh_group!r} is unknown; there are {', '.join(DH_GROUP_NAMES)}")
+            raise LocalError(f"DH group {self.dh_group!r} is unknown; there are {', '.join(DH_GROUP_NAMES)}")
         if any(len(value) not in _AUTHORITY_SIZES.get(kind, ()) for kind, value in self.trusted_authorities):
             raise LocalError("a trusted authority is (0, nothing), (1 or 3, 20 bytes of SHA-1) or (2, a DER name)")
         if len(self.psk_identity_hint) >= 2**16:
