@@ -12,6 +12,7 @@ from tlsexit.connection import Connection
 from tlsexit.constants import Role
 from tlsexit.drivers.drive import run
 from tlsexit.events import ApplicationData
+from tlsexit.exits.forms import certificate_key, load_certificate
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.policy.certificates import display_name, name_key, parse_certificate
 from tlsexit.policy.signatures import check_signature
@@ -99,7 +100,7 @@ def connected(kind: Handshake, session: Session | None = None) -> Pair:
 
 def forget_certificates() -> None:
     """Empty every memory of certificates and signatures seen before."""
-    for memory in (parse_certificate, check_signature, name_key, display_name):
+    for memory in (load_certificate, certificate_key, parse_certificate, check_signature, name_key, display_name):
         memory.cache_clear()
 
 

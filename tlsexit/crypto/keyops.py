@@ -33,6 +33,13 @@ _SHA1_DIGEST: Final = Prehashed(SHA1())
 
 def key_type(key: object) -> KeyType:
     """Return what kind of key this is, public or private; :class:`LocalError` for one TLS 1.0 cannot use."""
+    kind = _KIND_BY_CLASS.get(type(key))
+    if kind is None:
+        kind = _KIND_BY_CLASS[type(key)] = _kind_of(key)
+    return kind
+
+
+def _kind_of(key: object) -> KeyType:
     if isinstance(key, (RSAPublicKey, RSAPrivateKey)):
         return KeyType.RSA
     if isinstance(key, (DSAPublicKey, DSAPrivateKey)):
@@ -40,6 +47,10 @@ def key_type(key: object) -> KeyType:
     if isinstance(key, (EllipticCurvePublicKey, EllipticCurvePrivateKey)):
         return KeyType.EC
     raise LocalError(f"{type(key).__name__} is not a kind of key TLS 1.0 can use")
+
+
+# abstract base classes take long to ask, so each class of the library is asked about once
+_KIND_BY_CLASS: Final[dict[type, KeyType]] = {}
 
 
 def sign(key: PrivateKey, data: bytes) -> bytes:

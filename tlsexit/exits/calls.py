@@ -24,6 +24,7 @@ from tlsexit.exits.forms import (
     CAList,
     ca_list_bytes,
     ca_list_from,
+    certificate_key,
     chain_bytes,
     chain_from,
     load_certificate,
@@ -136,9 +137,10 @@ class GetCertificateCall:
     """The own chain is needed. ``Handled`` carries it in wire bytes, as certificates, or in :class:`Credentials`.
 
     ``candidate_suites`` (server) are the suites both sides have, in the order of choice: the first that fits the
-    leaf's key is taken. ``groups`` are the curves that an ECDSA certificate may use, and ``trusted_authorities`` the
-    (type, identifier) pairs of trusted_ca_keys, None if the client sent none. ``ca_list`` (client) is what the server
-    asked for; a client without a fitting certificate answers with an empty chain, which is sent as such.
+    leaf's key is taken. ``groups`` are the curves that an ECDSA certificate may use, empty for any; and
+    ``trusted_authorities`` the (type, identifier) pairs of trusted_ca_keys, None if the client sent none. ``ca_list``
+    (client) is what the server asked for; a client without a fitting certificate answers with an empty chain, which
+    is sent as such.
     """
 
     context: SessionContext
@@ -177,7 +179,7 @@ class GetCertificateCall:
     def _check_leaf(self, der: bytes) -> None:
         """Refuse a certificate that this handshake cannot use: the peer would be told that it is wrong."""
         try:
-            key = load_certificate(der).public_key()
+            key = certificate_key(der)
         except Exception as error:  # cryptography's own list: ValueError, UnsupportedAlgorithm, InvalidVersion, ...
             raise LocalError("the leaf of the chain is not a usable certificate") from error
         kind = key_type(key)
@@ -240,10 +242,8 @@ class CryptDataCall:
             raise LocalError(f"CryptData answers with bytes or a private key, not {type(value).__name__}")
         if key_type(value) is not self.algorithm:
             raise LocalError(f"CryptData needs a key for {self.algorithm.value}")
-        if self.context.own_chain:
-            certified = load_certificate(self.context.own_chain[0]).public_key()
-            if value.public_key() != certified:
-                raise LocalError("the private key does not belong to the certificate that was sent")
+        if self.context.own_chain and value.public_key() != certificate_key(self.context.own_chain[0]):
+            raise LocalError("the private key does not belong to the certificate that was sent")
         return sign(value, self.data) if self.operation is CryptOperation.SIGN else decrypt(value, self.data)
 
 

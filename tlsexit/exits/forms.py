@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from tlsexit.alerts import BadCertificate, DecodeError, LocalError
 from tlsexit.crypto.suites import KeyType
@@ -115,12 +117,25 @@ def chain_bytes(chain: tuple[bytes, ...]) -> bytes:
     return build(CERTIFICATE_LIST, chain, "certificate chain")
 
 
+@lru_cache(maxsize=256)
 def load_certificate(der: bytes) -> x509.Certificate:
-    """Return the certificate behind ``der``; :class:`BadCertificate` if it is none (RFC 2246 §7.2.2)."""
+    """Return the certificate behind ``der``; :class:`BadCertificate` if it is none (RFC 2246 §7.2.2).
+
+    One handshake needs the same certificate several times, and partners come back: what parses is remembered.
+    """
     try:
         return x509.load_der_x509_certificate(der)
     except LIBRARY_ERRORS as error:
         raise BadCertificate(f"the certificate does not parse: {error}") from error
+
+
+@lru_cache(maxsize=256)
+def certificate_key(der: bytes) -> CertificatePublicKeyTypes:
+    """Return the public key in the certificate ``der``, remembered too: the library prepares a key at its first use.
+
+    Raises :class:`BadCertificate` as :func:`load_certificate`, and what ``cryptography`` raises over a key.
+    """
+    return load_certificate(der).public_key()
 
 
 def _certificate_bytes(item: object) -> bytes:

@@ -15,7 +15,7 @@ from tlsexit.crypto.schedule import extended_master_secret, master_secret, verif
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.calls import HandshakeDoneCall
 from tlsexit.exits.context import Authentication, SessionContext
-from tlsexit.exits.forms import LIBRARY_ERRORS, load_certificate
+from tlsexit.exits.forms import LIBRARY_ERRORS, certificate_key
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Flight, Step
@@ -37,9 +37,8 @@ def leaf_public_key(chain: tuple[bytes, ...], wanted: KeyType | None, config: Co
     """
     if len(chain) > config.max_chain_length:
         raise BadCertificate(f"{len(chain)} certificates in a chain; at most {config.max_chain_length} are read")
-    certificate = load_certificate(chain[0])
     try:
-        key = certificate.public_key()
+        key = certificate_key(chain[0])
     except UnsupportedAlgorithm as error:
         raise UnsupportedCertificate("the certificate's key is of an unknown kind") from error
     except LIBRARY_ERRORS as error:

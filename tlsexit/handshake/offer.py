@@ -178,8 +178,11 @@ def _alpn_protocol(answered: tuple[Extension, ...], profile: Profile) -> str | N
 
 def _is_address(name: str) -> bool:
     """Whether ``name`` is an IP address, which is checked but never sent (RFC 6066 §3)."""
+    bare = name.removeprefix("[").removesuffix("]")
+    if not (":" in bare or bare[-1:].isdigit()):  # spares most names a failed parse
+        return False
     try:
-        ip_address(name.removeprefix("[").removesuffix("]"))
+        ip_address(bare)
     except ValueError:
         return False
     return True
