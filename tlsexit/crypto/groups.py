@@ -217,7 +217,14 @@ _WEIERSTRASS: Final[dict[NamedCurve, ec.EllipticCurve]] = {
     NamedCurve.SECP521R1: ec.SECP521R1(),
 }
 
+_BY_NAME: Final = {curve.name: number for number, curve in _WEIERSTRASS.items()}
+
 _UNCOMPRESSED: Final = 4
+
+
+def curve_of(key: ec.EllipticCurvePublicKey) -> NamedCurve | None:
+    """Return the number of the curve that a certificate's key is on; None for a curve that is not one of ours."""
+    return _BY_NAME.get(key.curve.name)
 
 
 class ECDHKeyPair:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tlsexit.alerts import HandshakeFailure, UnsupportedCertificate
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
+from tlsexit.crypto.groups import curve_of
 from tlsexit.crypto.keyops import PublicKey, key_type, verify
 from tlsexit.crypto.schedule import connection_keys
 from tlsexit.crypto.suites import CipherSuite, KeyType, Premaster
@@ -92,7 +94,7 @@ def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHel
     call = GetCertificateCall(
         context,
         tuple(suite.value for suite in candidates),
-        choice.common_groups(offer, context.profile),
+        offer.groups or (),
         offer.trusted_authorities,
     )
     return Step(asked, (actions.Ask(call),))
@@ -100,7 +102,7 @@ def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHel
 
 def on_certificate_chosen(state: states.AskGetServerCertificate, answer: Answered, config: Config) -> Step:
     credentials: Credentials = answer.value
-    own_type = key_type(leaf_public_key(credentials.chain, None, config)) if credentials.chain else None
+    own_type = _usable_key_type(credentials.chain, state.offer, config)
     for suite in state.candidates:
         needed = suite.key_exchange.certificate
         if needed is not None and (needed is not own_type or credentials.cipher_suite not in (None, suite.value)):
@@ -227,6 +229,17 @@ def on_finished(state: states.AwaitClientFinished, received: Received[Finished],
     security = state.negotiation.security_parameters(state.master_secret)
     done = ask_handshake_done(state.context, finished, security, session)
     return flight.then(done.state, *done.actions)
+
+
+def _usable_key_type(chain: tuple[bytes, ...], offer: ClientOffer, config: Config) -> KeyType | None:
+    """Return what kind of key the leaf holds; None if there is none, or on a curve the client does not list."""
+    if not chain:
+        return None
+    key = leaf_public_key(chain, None, config)
+    if offer.groups is not None and isinstance(key, EllipticCurvePublicKey) and curve_of(key) not in offer.groups:
+        # RFC 4492 §5.3: "the public key in the server's certificate MUST respect the client's choice"
+        return None
+    return key_type(key)
 
 
 def _send_hello(

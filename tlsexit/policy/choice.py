@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tlsexit.alerts import HandshakeFailure
-from tlsexit.crypto.groups import NamedCurve
+from tlsexit.crypto.groups import curve_of
 from tlsexit.crypto.suites import SUITES, KeyExchange, KeyType, Premaster
 from tlsexit.exits.calls import Credentials, GetCertificateCall
 from tlsexit.policy.certificates import ParsedCertificate, TrustAnchors, name_key
@@ -24,8 +24,6 @@ CLIENT_CERTIFICATE_TYPES: Final = {1: KeyType.RSA, 2: KeyType.DSA, 64: KeyType.E
 
 EXPORT_RSA_BITS: Final = 512
 """Longest key that an export suite may encrypt with; a longer one signs a temporary key (RFC 2246 §7.4.3)."""
-
-_CURVES: Final = {curve.name.lower(): int(curve) for curve in NamedCurve}
 
 # IdentifierType of trusted_ca_keys (RFC 6066 §6); pre_agreed(0) says nothing about which authority
 _KEY_SHA1_HASH: Final = 1
@@ -92,7 +90,7 @@ def _fits(leaf: ParsedCertificate, exchange: KeyExchange, groups: Sequence[int])
     if exchange.certificate is None or leaf_key_type(leaf) is not exchange.certificate:
         return False
     key, use = leaf.public_key, key_use(exchange, leaf)
-    if groups and isinstance(key, EllipticCurvePublicKey) and _CURVES.get(key.curve.name) not in groups:
+    if groups and isinstance(key, EllipticCurvePublicKey) and curve_of(key) not in groups:
         return False
     return use is None or allows(leaf, use)
 
