@@ -74,7 +74,7 @@ def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered
         ProtocolVersion.TLS_1_0,
         new_random(config),
         resume.offered_session_id(session, config),
-        offer.offered_suites(profile, previous),
+        offer.offered_suites(profile, previous, session),
         (NULL_COMPRESSION,),
         offer.client_extensions(profile, previous, session),
     )

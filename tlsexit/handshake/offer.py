@@ -36,12 +36,13 @@ from tlsexit.session import Session
 _LENGTH_CODES = {512: 1, 1024: 2, 2048: 3, 4096: 4}
 
 
-def offered_suites(profile: Profile, previous: FinishedPair | None) -> tuple[int, ...]:
+def offered_suites(profile: Profile, previous: FinishedPair | None, session: Session | None) -> tuple[int, ...]:
     """Return the profile's suites and the signalling values that belong behind them."""
     suites = profile.cipher_suites
     if not profile.extensions and previous is None:
         suites += (EMPTY_RENEGOTIATION_INFO_SCSV,)
-    return (*suites, FALLBACK_SCSV) if profile.fallback_scsv else suites
+    # RFC 7507 §4: a client that resumes at the session's version knows that it is no fallback
+    return (*suites, FALLBACK_SCSV) if profile.fallback_scsv and session is None else suites
 
 
 def client_extensions(
