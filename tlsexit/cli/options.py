@@ -140,7 +140,7 @@ def load_own_identity(cert: Path | None, key: Path | None, given: bytes | None) 
         return None
     secret = given
     if secret is None and _is_encrypted(cert, key):
-        if not sys.stdin.isatty():
+        if not on_terminal():
             raise Problem(f"{key or cert}: needs a password; give --password-file or --password-env")
         secret = click.prompt(f"Password for {key or cert}", hide_input=True, err=True).encode()
     with usage_problems():
@@ -148,6 +148,11 @@ def load_own_identity(cert: Path | None, key: Path | None, given: bytes | None) 
     if identity.key is None:
         raise Problem(f"{cert}: holds no private key; name its file with --key")
     return identity
+
+
+def on_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()
 
 
 def _is_encrypted(cert: Path, key: Path | None) -> bool:
