@@ -1,9 +1,11 @@
-"""Sessions to resume without a first handshake, and a store that holds them."""
+"""Sessions to resume without a first handshake, a store that holds them, and a strategy that draws them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+
+from hypothesis import strategies as st
 
 from tests.support.ends import RSA, client_end, server_end
 from tests.support.forge import EMPTY_RENEGOTIATION_INFO, EXTENDED_MASTER_SECRET, Forge
@@ -44,3 +46,28 @@ def resuming_forge(role: Role, session: Session, **profile: Any) -> Forge:
         profile = {"extended_master_secret": session.extended_master_secret, **profile}
         end = client_end(session.cipher_suite, session=session, **profile)
     return Forge(end, session.cipher_suite, {"extensions": extensions}, session=session)
+
+
+def sessions(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Session]:
+    """Every session that a handshake could have made, and many that none would; ``fields`` override strategies."""
+    times = st.floats(allow_nan=False, allow_infinity=False)
+    chains = st.lists(st.binary(min_size=1, max_size=40), max_size=3).map(tuple)
+    uint16 = st.integers(0, 2**16 - 1)
+    known: dict[str, st.SearchStrategy[Any]] = {
+        "session_id": st.binary(max_size=32),
+        "version": uint16,
+        "cipher_suite": uint16,
+        "master_secret": st.binary(min_size=48, max_size=48),
+        "created": times,
+        "extended_master_secret": st.booleans(),
+        "server_name": st.none() | st.text(st.characters(codec="utf-8"), max_size=40),
+        "own_chain": chains,
+        "peer_chain": chains,
+        "peer_trusted": st.booleans(),
+        "authentication": st.sampled_from("ASB"),
+        "max_fragment_length": st.none() | uint16,
+        "ticket": st.binary(max_size=100),
+        "ticket_lifetime_hint": st.integers(0, 2**32 - 1),
+        "ticket_received": times,
+    }
+    return st.builds(Session, **{**known, **fields})
