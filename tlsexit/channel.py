@@ -45,6 +45,7 @@ class Channel:
         "_config",
         "_ignored",
         "_messages",
+        "_next_limit",
         "_observer",
         "_opening",
         "_ready",
@@ -64,6 +65,7 @@ class Channel:
         # one by one: what shares a record with a fatal alert must not be looked at
         self._ready: Iterator[Alert] = iter(())
         self._ignored = 0
+        self._next_limit: int | None = None
         # only a server's first bytes can be something other than a record
         self._opening = role is Role.SERVER
         self._accept_v2_client_hello = accept_v2_client_hello
@@ -185,13 +187,24 @@ class Channel:
             self._observe(True, ContentType.APPLICATION_DATA, None, bytes(data))
 
     def limit_fragments(self, size: int) -> None:
-        """max_fragment_length has been agreed (RFC 6066 §4)."""
+        """Send and accept at most ``size`` bytes in a record from now on (RFC 6066 §4).
+
+        In a renegotiation, what the peer sent before it knew may still be longer: a lower limit for received records
+        waits for the new keys.
+        """
         self.records.max_fragment = min(size, self._config.max_fragment)
-        self.records.max_received_fragment = size
+        if self.records.read_protected and size < self.records.max_received_fragment:
+            self._next_limit = size
+        else:
+            self.records.max_received_fragment = size
+            self._next_limit = None
 
     def change_read_keys(self, keys: DirectionKeys) -> None:
         """Make the pending read state current (§6.1)."""
         self.records.change_read_keys(keys)
+        if self._next_limit is not None:
+            self.records.max_received_fragment = self._next_limit
+            self._next_limit = None
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Make the pending write state current (§6.1)."""

@@ -67,7 +67,7 @@ class FixVersion:
 
 @dataclass(frozen=True, slots=True)
 class LimitFragments:
-    """max_fragment_length has been agreed: send and accept at most ``size`` bytes of plaintext (RFC 6066 §4)."""
+    """Send and accept at most ``size`` bytes of plaintext in a record: 2^14, or what was agreed (RFC 6066 §4)."""
 
     size: int
 

@@ -148,9 +148,6 @@ def _answers(offer: ClientOffer, negotiated: Negotiation) -> list[Extension]:
         answered.append(Extension(ExtensionType.SESSION_TICKET, b""))
     if negotiated.alpn_protocol is not None:
         answered.append(ext.extension(_ALPN, ext.PROTOCOL_NAME_LIST, (negotiated.alpn_protocol.encode(),)))
-    if negotiated.max_fragment_length is not None and offer.max_fragment_length == negotiated.max_fragment_length:
-        code = negotiated.max_fragment_length.bit_length() - 9
-        answered.append(ext.extension(ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH, code))
     return answered
 
 
@@ -159,6 +156,9 @@ def _session_answers(offer: ClientOffer, negotiated: Negotiation, credentials: C
     answered = []
     if offer.server_name is not None:
         answered.append(Extension(ExtensionType.SERVER_NAME, b""))
+    if negotiated.max_fragment_length is not None:
+        code = negotiated.max_fragment_length.bit_length() - 9
+        answered.append(ext.extension(ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH, code))
     if negotiated.suite.key_exchange.premaster in ELLIPTIC and offer.offers(ExtensionType.EC_POINT_FORMATS):
         answered.append(ext.extension(ExtensionType.EC_POINT_FORMATS, ext.EC_POINT_FORMATS, (UNCOMPRESSED,)))
     if negotiated.status_request:

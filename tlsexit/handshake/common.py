@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from tlsexit.alerts import BadCertificate, DecryptError, UnsupportedCertificate
 from tlsexit.config import Config
-from tlsexit.constants import ProtocolVersion, Role
+from tlsexit.constants import MAX_PLAINTEXT, ProtocolVersion, Role
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.keyops import PublicKey, key_type
 from tlsexit.crypto.schedule import extended_master_secret, master_secret, verify_data
@@ -79,10 +79,9 @@ def check_finished(message: Finished, secret: bytes, sender: Role, transcript: T
 
 def settled_actions(negotiated: Negotiation) -> tuple[actions.Action, ...]:
     """Return what both ends do as soon as ServerHello has settled it."""
-    fix = actions.FixVersion(ProtocolVersion.TLS_1_0)
-    if negotiated.max_fragment_length is None:
-        return (fix,)
-    return (fix, actions.LimitFragments(negotiated.max_fragment_length))
+    # a limit that an earlier handshake of the connection agreed on ends with its session
+    limit = actions.LimitFragments(negotiated.max_fragment_length or MAX_PLAINTEXT)
+    return (actions.FixVersion(ProtocolVersion.TLS_1_0), limit)
 
 
 def new_session(context: SessionContext, negotiated: Negotiation, secret: bytes, config: Config) -> Session:

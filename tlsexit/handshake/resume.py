@@ -41,6 +41,7 @@ def can_offer(session: Session | None, profile: Profile, config: Config) -> bool
         and session.cipher_suite in profile.cipher_suites
         and session.server_name == profile.server_name
         and session.extended_master_secret <= profile.extended_master_secret
+        and session.max_fragment_length in (None, profile.max_fragment_length)
         and (profile.verify is not Verify.ENFORCED or session.authentication == Authentication.BOTH.value)
     )
 
