@@ -197,10 +197,12 @@ class Server:
         async with asyncio.timeout(_REQUEST_TIMEOUT):
             request = await _read_request(reader)
         record.received += len(request)
+        method = request.split(b" ", 1)[0]
         if not request:
             return
-        method = request.split(b" ", 1)[0]
-        if method not in (b"GET", b"HEAD"):
+        if not _has_head(request):
+            answer = _response("400 Bad Request", "The request is not complete, or too long.\n", body=True)
+        elif method not in (b"GET", b"HEAD"):
             answer = _response("405 Method Not Allowed", "Only GET and HEAD are understood.\n", body=True)
         else:
             outcome = _outcome(writer.get_extra_info("tls_connection"), record)
@@ -220,17 +222,19 @@ def _outcome(connection: Connection, record: _Record, error: BaseException | Non
 
 
 async def _read_request(reader: asyncio.StreamReader) -> bytes:
-    """Return an HTTP request up to the empty line; what there is if the client stops, or writes too much, before."""
+    """Return an HTTP request, at least up to the empty line unless the client stops, or writes too much, before it."""
     request = b""
-    while not request.endswith((b"\n\r\n", b"\n\n")) and len(request) < _LONGEST_REQUEST:
-        try:
-            line = await reader.readline()
-        except ValueError:
-            break  # one line over the reader's limit
-        if not line:
+    while not _has_head(request) and len(request) < _LONGEST_REQUEST:
+        piece = await reader.read(_LONGEST_REQUEST)
+        if not piece:
             break
-        request += line
+        request += piece
     return request
+
+
+def _has_head(request: bytes) -> bool:
+    """Whether the empty line after the header fields has come."""
+    return b"\n\r\n" in request or b"\n\n" in request
 
 
 def _response(status: str, content: str, *, body: bool) -> bytes:
