@@ -54,17 +54,17 @@ def test_no_tls_suite_leaves_none() -> None:
     assert parse_v2_client_hello(v2_hello(specs=bytes.fromhex("010080"))).cipher_suites == ()
 
 
-@pytest.mark.parametrize("size", [16, 31, 32, 33, 48])
+@pytest.mark.parametrize("size", [16, 31, 32, 33, 48, 64, 255])
 def test_the_challenge_is_right_justified(size: int) -> None:
     """R2246-E.1-04: padded with leading zeros, or the last 32 bytes."""
-    challenge = bytes(range(1, 49))[:size]
+    challenge = bytes(range(1, 256))[:size]
     random = parse_v2_client_hello(v2_hello(challenge=challenge)).random
     assert random == (bytes(32) + challenge)[-32:]
     assert random[-1] == size
 
 
-@pytest.mark.parametrize("size", [0, 15, 49, 200])
-def test_challenges_of_other_lengths_are_refused(size: int) -> None:
+@pytest.mark.parametrize("size", [0, 15])
+def test_short_challenges_are_refused(size: int) -> None:
     """R2246-E.1-05."""
     with pytest.raises(IllegalParameter, match="challenge_length"):
         parse_v2_client_hello(v2_hello(challenge=bytes(size)))

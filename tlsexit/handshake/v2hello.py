@@ -19,9 +19,7 @@ V2_CLIENT_HELLO_TYPE: Final = 1
 """``msg_type``; with the version it is what tells the format from other data (appendix E.1)."""
 
 MIN_CHALLENGE: Final = 16
-MAX_CHALLENGE: Final = 48
-"""Bytes of challenge that are accepted. Appendix E.1 lets a server refuse fewer than 16 and cuts what is over 32; no
-client is known to send more than 32, so half as much again is generous."""
+"""Bytes of challenge below which a server may refuse, and this one does (appendix E.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +66,8 @@ def parse_v2_client_hello(data: bytes) -> ClientHello:
     if header.session_id_length not in (0, 16):
         # "This field must have a value of either zero or 16."
         raise IllegalParameter(f"V2ClientHello: session_id_length {header.session_id_length} is neither 0 nor 16")
-    if not MIN_CHALLENGE <= header.challenge_length <= MAX_CHALLENGE:
-        raise IllegalParameter(
-            f"V2ClientHello: challenge_length {header.challenge_length} is outside {MIN_CHALLENGE}..{MAX_CHALLENGE}"
-        )
+    if header.challenge_length < MIN_CHALLENGE:
+        raise IllegalParameter(f"V2ClientHello: challenge_length {header.challenge_length} is below {MIN_CHALLENGE}")
     session_id_at = used + header.cipher_spec_length
     challenge_at = session_id_at + header.session_id_length
     if challenge_at + header.challenge_length != len(data):
