@@ -10,11 +10,10 @@ from cryptography import x509
 from tests.support.conversation import carries_data, established, honest, opposite, refused
 from tests.support.ends import DHE_RSA, RSA, RSA_NULL, RSA_RC4, client_end, handshake, server_end
 from tests.support.forge import ENCRYPT_THEN_MAC, Forge
-from tests.support.pair import pump
 from tests.support.pki import END, HOSTS, START, pki
 from tests.support.records import Reference, lengths
 from tests.support.sessions import Sessions
-from tests.support.traces import client_trace, insert, record, server_trace, until
+from tests.support.traces import client_trace, server_trace, until
 from tests.support.wiretap import Wiretap, tapped_ends
 from tlsexit.alerts import AlertDescription, AlertLevel
 from tlsexit.constants import Role
@@ -41,19 +40,6 @@ def with_reference(role: Role, suite: int) -> tuple[Forge, Reference]:
 
 
 # ------------------------------------------------------------------------------------------------ §6
-
-
-@pytest.mark.parametrize("content_type", UNKNOWN_TYPES)
-@pytest.mark.parametrize("role", Role)
-def test_records_of_unknown_type_are_ignored(role: Role, content_type: int) -> None:
-    """R2246-6-01, R2246-6-02: at every point; protected ones use up a sequence number and a piece of key stream."""
-    trace = honest(role, RSA_RC4)
-    for step in honest(role, RSA_RC4):
-        trace = insert(trace, record(content_type, b"what is this"), before=step.name)
-    forge = opposite(role, RSA_RC4).play(trace)
-    carries_data(forge)
-    forge.send_record(content_type, b"what is this")
-    carries_data(forge)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -157,15 +143,6 @@ def test_records_of_every_kind_are_counted(role: Role, suite: int) -> None:
 # ------------------------------------------------------------------------------------------------ §6.2.1
 
 
-@pytest.mark.parametrize("content_type", [20, 21, 22])
-@pytest.mark.parametrize("role", Role)
-def test_empty_records_of_messages(role: Role, content_type: int) -> None:
-    """R2246-6.2-01: refused, before and after the handshake."""
-    for forge in (opposite(role), established(role)):
-        forge.send_record(content_type, b"")
-        refused(forge, AlertDescription.UNEXPECTED_MESSAGE)
-
-
 @pytest.mark.parametrize("suite", [RSA, RSA_RC4])
 def test_no_record_is_too_long_or_empty(suite: int) -> None:
     """R2246-6.2.1-01, R2246-6.2-01, R2246-6.2.3-01, R2246-10-01: 100 000 bytes in one write."""
@@ -174,15 +151,6 @@ def test_no_record_is_too_long_or_empty(suite: int) -> None:
         assert 1 <= len(item.content) <= 2**14
         assert item.length <= 2**14 + 2048
     assert max(len(item.content) for item in tap.records) == 2**14
-
-
-@pytest.mark.parametrize("length", [2**14 + 1, 2**14 + 2049])
-@pytest.mark.parametrize("role", Role)
-def test_a_plain_record_that_is_too_long(role: Role, length: int) -> None:
-    """R2246-6.2.1-02, R2246-7.2.2-06: its header is enough to refuse it."""
-    forge = opposite(role)
-    forge.send_bytes(b"\x16\3\1" + length.to_bytes(2, "big"))
-    refused(forge, AlertDescription.RECORD_OVERFLOW)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -282,16 +250,6 @@ def test_another_version_after_negotiation(role: Role, version: int) -> None:
     refused(forge, AlertDescription.PROTOCOL_VERSION)
 
 
-@pytest.mark.parametrize("suite", [RSA, RSA_RC4])
-def test_byte_by_byte(suite: int) -> None:
-    """R2246-6.2.1-09: header and body in any number of segments."""
-    client, server = client_end(suite), server_end(suite)
-    handshake(client, server, size=1)
-    client.connection.send(b"one byte at a time")
-    pump(client, server, size=1)
-    assert server.received == b"one byte at a time"
-
-
 @pytest.mark.parametrize("role", Role)
 def test_a_warning_inside_a_message(role: Role) -> None:
     """R2246-6.2.1-10: between two records of one flight, and between two fragments of one message."""
@@ -322,18 +280,6 @@ def test_a_header_changed_on_the_way(role: Role, suite: int) -> None:
         forge = established(role, suite)
         forge.send_bytes(bytes([content_type]) + forge.seal(23, b"\1\x5a")[1:])
         refused(forge, AlertDescription.BAD_RECORD_MAC)
-
-
-@pytest.mark.parametrize("order", [(0, 0), (1,), (1, 0), (0, 2)], ids=["repeated", "lost", "exchanged", "gap"])
-@pytest.mark.parametrize("suite", SUITES)
-def test_records_out_of_sequence(suite: int, order: tuple[int, ...]) -> None:
-    """R2246-6.2.3-03: the first one that is not next ends it, whatever it shows as."""
-    forge = established(Role.CLIENT, suite)
-    sealed = [forge.seal(23, bytes([n]) * 5) for n in range(3)]
-    for n in order:
-        forge.send_bytes(sealed[n])
-    assert forge.target.received in (b"", bytes(5))
-    refused(forge, AlertDescription.BAD_RECORD_MAC)
 
 
 @pytest.mark.parametrize("suite", [0x0001, 0x0004, RSA_NULL, RSA_RC4, RSA, TRIPLE_DES, 0x0035])

@@ -1,0 +1,445 @@
+"""The order of both flights, and handshakes begun again (RFC 2246 §7.3, §7.4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.support.conversation import carries_data, established, opposite, refused
+from tests.support.ends import (
+    DH_ANON,
+    DHE_DSS,
+    DHE_RSA,
+    ECDHE_ECDSA,
+    ECDHE_RSA,
+    RSA,
+    RSA_NULL,
+    client_end,
+    handshake,
+    server_end,
+)
+from tests.support.forge import Forge
+from tests.support.pki import pki
+from tests.support.scripted import ScriptedExit
+from tests.support.sessions import Sessions, old_session, resuming_forge
+from tests.support.traces import (
+    ANY_MESSAGE,
+    alter,
+    certificate_verify,
+    client_hello,
+    client_trace,
+    message,
+    put,
+    resumed_trace,
+    server_hello,
+)
+from tests.support.wiretap import Wiretap, md5_sha1, rsa_block, tapped_ends
+from tlsexit.alerts import AlertDescription
+from tlsexit.constants import Role
+from tlsexit.crypto.keyops import sign
+from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES, KeyType
+from tlsexit.exits.answers import Handled
+from tlsexit.exits.calls import StartHandshakeResult
+from tlsexit.exits.phases import ExitPhase
+from tlsexit.handshake import states
+from tlsexit.handshake.certificate import CertificateVerify
+from tlsexit.handshake.enums import HandshakeType
+from tlsexit.handshake.extensions import Extension
+from tlsexit.handshake.finished import Finished
+from tlsexit.policy import BuiltinPki
+from tlsexit.profile import Verify
+from tlsexit.records.grammar import ChangeCipherSpec
+
+RSA_EXPORT = 0x0008  # TLS_RSA_EXPORT_WITH_DES40_CBC_SHA
+EVERY_KIND = [RSA, RSA_EXPORT, DHE_RSA, DHE_DSS, DH_ANON, ECDHE_RSA, ECDHE_ECDSA]
+NO_CERTIFICATE = BuiltinPki((), {"root": [pki().root.certificate]})
+
+
+# ------------------------------------------------------------------------------------------------ full handshakes
+
+
+@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("suite", EVERY_KIND)
+def test_the_flight_of_the_server(suite: int, asked: bool) -> None:
+    """R2246-7.3-01, R2246-7.4.4-01, R2246-7.4.2-01, R2246-7.4.2-02, R2246-7.4.3-01, R2246-7.4.3-02."""
+    verify = Verify.OPTIONAL if asked else Verify.NONE
+    tap = tapped_ends(suite, server={"verify": verify}).handshake()
+    expected = [2]
+    if suite != DH_ANON:
+        expected.append(11)
+    if suite != RSA:
+        expected.append(12)
+    if asked and suite != DH_ANON:
+        expected.append(13)
+    assert tap.kinds(Role.SERVER) == [*expected, 14, 20]
+
+
+@pytest.mark.parametrize(
+    ("asked", "has", "expected"),
+    [(False, True, [1, 16, 20]), (True, True, [1, 11, 16, 15, 20]), (True, False, [1, 11, 16, 20])],
+)
+@pytest.mark.parametrize("suite", [RSA, DHE_RSA, ECDHE_RSA])
+def test_the_flight_of_the_client(suite: int, asked: bool, has: bool, expected: list[int]) -> None:
+    """R2246-7.3-02, R2246-7.3-03, R2246-7.4.6-02, R2246-7.4.7-01, R2246-7.4.8-01, R2246-7.4.8-02."""
+    client = {} if has else {"builtin": NO_CERTIFICATE}
+    tap = tapped_ends(suite, client=client, server={"verify": Verify.OPTIONAL if asked else Verify.NONE}).handshake()
+    assert tap.kinds(Role.CLIENT) == expected
+    if asked and not has:
+        shown = next(item for item in tap.messages if item.sender is Role.CLIENT and item.kind == 11)
+        assert shown.raw == b"\x0b\0\0\3\0\0\0"
+    sent = [item.content_type for item in tap.sent(Role.CLIENT)]
+    assert sent[-2:] == [20, 22]
+
+
+@pytest.mark.parametrize("suite", [RSA, DHE_RSA])
+def test_the_client_finishes_first(suite: int) -> None:
+    """R2246-7.3-04, R2246-7.4.9-07: in a full handshake; the tap has computed the second Finished over the first."""
+    tap = tapped_ends(suite).handshake()
+    assert [sender for sender, _ in tap.finished] == [Role.CLIENT, Role.SERVER]
+    changes = [item.sender for item in tap.records if item.content_type == 20]
+    assert changes == [Role.CLIENT, Role.SERVER]
+
+
+def test_every_message_ends_with_its_record() -> None:
+    """R2246-7.4-01: the last message of a flight leaves nothing behind, and every type is in the table of A.4."""
+    tap = tapped_ends(DHE_RSA, server={"verify": Verify.REQUIRED}).handshake().exchange()
+    assert all(item.ends_record for item in tap.messages if item.kind in (1, 14, 15, 16, 20))
+    assert {item.kind for item in tap.messages} == {1, 2, 11, 12, 13, 14, 15, 16, 20}
+
+
+@pytest.mark.parametrize("suite", [RSA, DH_ANON])
+def test_only_the_four_content_types(suite: int) -> None:
+    """R2246-A.1-01, R2246-A.4-01: over a whole run, with renegotiation, a warning and the end."""
+    both = {"renegotiation": True}
+    tap = tapped_ends(suite, client=both, server=both).handshake().exchange().renegotiate()
+    tap.server.connection.renegotiate()
+    tap.pump().exchange()
+    tap.client.connection.close()
+    tap.client.drive()
+    tap.pump()
+    assert {item.content_type for item in tap.records} == {20, 21, 22, 23}
+    assert {item.kind for item in tap.messages} <= {0, 1, 2, 11, 12, 13, 14, 15, 16, 20}
+
+
+# ------------------------------------------------------------------------------------------------ resumption
+
+
+def resumed(suite: int = RSA, **elements: Any) -> tuple[Wiretap, Wiretap]:
+    """A conversation, and another that resumes its session."""
+    config = {"session_store": Sessions()}
+    first = tapped_ends(suite, client=dict(elements), server={**elements, "config": config}).handshake()
+    session = first.client.connection.session
+    second = tapped_ends(suite, client={**elements, "session": session}, server={**elements, "config": config})
+    return first, second.handshake().exchange()
+
+
+@pytest.mark.parametrize("suite", [RSA, DHE_RSA, DH_ANON])
+def test_the_flights_of_an_abbreviated_handshake(suite: int) -> None:
+    """R2246-7.3-05, R2246-7.3-06, R2246-7.4.1.3-04, R2246-7.4.9-07: the server finishes first, nothing else is sent."""
+    first, second = resumed(suite)
+    assert second.kinds(Role.SERVER) == [2, 20]
+    assert second.kinds(Role.CLIENT) == [1, 20]
+    assert [sender for sender, _ in second.finished] == [Role.SERVER, Role.CLIENT]
+    assert [item.content_type for item in second.sent(Role.SERVER)[:3]] == [22, 20, 22]
+    assert second.hellos[Role.SERVER].session_id == first.hellos[Role.SERVER].session_id
+
+
+def test_a_wrong_finished_in_a_resumption() -> None:
+    """R2246-7.3-05: the client sends neither ChangeCipherSpec nor Finished before the server's was verified."""
+    trace = alter(resumed_trace(Role.SERVER), "finished", lambda data: data[:-1] + bytes([data[-1] ^ 1]))
+    forge = resuming_forge(Role.SERVER, old_session()).play(trace)
+    refused(forge, AlertDescription.DECRYPT_ERROR)
+    assert not any(isinstance(item, (ChangeCipherSpec, Finished)) for item in forge.messages)
+
+
+def test_a_resuming_hello() -> None:
+    """R2246-7.4.1.2-17, R2246-7.4.1.2-18, R2246-E-04: suite, compression and version are the session's."""
+    _, second = resumed(DHE_RSA)
+    hello = second.hellos[Role.CLIENT]
+    assert hello.session_id
+    assert DHE_RSA.to_bytes(2, "big") in [hello.suites[at : at + 2] for at in range(0, len(hello.suites), 2)]
+    assert 0 in hello.compression
+    assert hello.version == 0x0301
+
+
+def test_a_session_without_its_compression_method() -> None:
+    """R2246-7.4.1.2-18: a server resumes nothing for a hello that leaves null out."""
+    session = old_session()
+    forge = resuming_forge(Role.CLIENT, session)
+    forge.hello["compression_methods"] = (1,)
+    refused(forge.play((client_hello,)), AlertDescription.ILLEGAL_PARAMETER)
+    assert forge.server_hello is None
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x0302, 0x0303])
+def test_a_session_of_another_version(version: int) -> None:
+    """R2246-7.4.1.3-11: neither resumed by a server, nor offered by a client, nor taken back from a server."""
+    session = old_session(version=version)
+    forge = resuming_forge(Role.CLIENT, session)
+    carries_data(replaced(forge).play(client_trace(RSA)))
+    assert not forge.target.connection.context.resumed
+    client = Forge(client_end(RSA, session=session, extended_master_secret=False), RSA)
+    assert client.client_hello is not None
+    assert client.client_hello.session_id == b""
+    forge = resuming_forge(Role.SERVER, old_session())
+    forge.hello["server_version"] = version
+    refused(forge.play((server_hello,)), AlertDescription.PROTOCOL_VERSION)
+
+
+def replaced(forge: Forge) -> Forge:
+    """The same forge, which offers its session but goes on with a full handshake."""
+    session = forge.session
+    assert session is not None
+    forge.hello["session_id"] = session.session_id
+    forge.session = None
+    forge.begin()
+    return forge
+
+
+# ------------------------------------------------------------------------------------------------ hellos
+
+
+@pytest.mark.parametrize("kind", [11, 15, 16, 20])
+def test_a_client_that_does_not_begin_with_its_hello(kind: int) -> None:
+    """R2246-7.4.1.2-01."""
+    forge = opposite(Role.CLIENT)
+    forge.send(ANY_MESSAGE[HandshakeType(kind)])
+    refused(forge, AlertDescription.UNEXPECTED_MESSAGE)
+
+
+def test_a_client_that_begins_with_something_else() -> None:
+    """R2246-7.4.1.2-01, R2246-7.1-07: data, ChangeCipherSpec; and what our own client begins with."""
+    for content_type, data in ((23, b"data"), (20, b"\1")):
+        forge = opposite(Role.CLIENT)
+        forge.send_record(content_type, data)
+        refused(forge, AlertDescription.UNEXPECTED_MESSAGE)
+    first = client_end(RSA).connection.data_to_send()
+    assert (first[0], first[5]) == (22, 1)
+
+
+def test_randoms_and_session_ids_are_unpredictable() -> None:
+    """R2246-7.4.1.2-03, R2246-7.4.1.2-09, R2246-7.4.1.3-03, R2246-D.2-01: no value twice, no byte that stays."""
+    hellos = []
+    for _ in range(200):
+        forge = Forge(server_end(RSA), RSA).play((client_hello,))
+        assert forge.server_hello is not None
+        hellos.append(forge.server_hello)
+    randoms = [hello.random[4:] for hello in hellos]
+    ids = [hello.session_id for hello in hellos]
+    for values, length in ((randoms, 28), (ids, 32)):
+        assert {len(value) for value in values} == {length}
+        assert len(set(values)) == 200
+        # 200 draws of 256 values give 139 different ones on average; 100 is beyond any bad luck
+        assert all(len({value[at] for value in values}) > 100 for at in range(length))
+        bits = sum(byte.bit_count() for value in values for byte in value)
+        assert 0.48 < bits / (200 * length * 8) < 0.52
+
+
+def test_randoms_are_new_in_every_handshake() -> None:
+    """R2246-7.4.1.2-05, R2246-7.4.1.3-03: full, resumed, renegotiated."""
+    first, second = resumed()
+    both = {"renegotiation": True}
+    third = tapped_ends(RSA, client=both, server=both).handshake()
+    before = dict(third.hellos)
+    third.renegotiate()
+    hellos = [*first.hellos.values(), *second.hellos.values(), *before.values(), *third.hellos.values()]
+    assert len({hello.random[4:] for hello in hellos}) == 8
+
+
+@pytest.mark.parametrize(
+    ("has", "offered"),
+    [
+        (RSA, DHE_DSS),
+        (RSA, ECDHE_ECDSA),
+        (DHE_DSS, RSA),
+        (DHE_DSS, DHE_RSA),
+        (ECDHE_ECDSA, ECDHE_RSA),
+        (RSA, DH_ANON),
+        (RSA, RSA_NULL),
+        (RSA, RSA_EXPORT),
+    ],
+)
+def test_suites_that_the_server_cannot_complete(has: int, offered: int) -> None:
+    """R2246-7.4.1.2-12, R2246-A.5-02, R2246-D.4-01: with its default suites and one kind of key."""
+    kind = SUITES[has].key_exchange.certificate or KeyType.RSA
+    server = server_end(*DEFAULT_SUITES, builtin=pki(kind).builtin(Role.SERVER))
+    refused(Forge(server, offered).play((client_hello,)), AlertDescription.HANDSHAKE_FAILURE)
+
+
+def test_what_a_client_offers_by_default() -> None:
+    """R2246-A.5-01, R2246-A.5-02, R2246-A.5-03, R2246-D.4-01, R2246-9-01, R3749-6-01."""
+    forge = Forge(client_end(*DEFAULT_SUITES), RSA)
+    hello = forge.client_hello
+    assert hello is not None
+    assert hello.compression_methods == (0,)
+    assert 0x0013 in hello.cipher_suites
+    assert not {0x0000, 0x001C, 0x001D} & set(hello.cipher_suites)
+    names = [SUITES[value].name for value in hello.cipher_suites]
+    assert not [name for name in names if "anon" in name or "EXPORT" in name or "NULL" in name or "RC4" in name]
+
+
+def test_a_server_offered_compression() -> None:
+    """R3749-6-01: CRIME; a method that was offered first is passed over."""
+    forge = Forge(server_end(RSA), RSA, {"compression_methods": (1, 0)}).play((client_hello,))
+    assert forge.server_hello is not None
+    assert forge.server_hello.compression_method == 0
+
+
+@pytest.mark.parametrize("value", [0x0000, 0x001C, 0x001D])
+def test_a_server_that_chooses_a_reserved_suite(value: int) -> None:
+    """R2246-A.5-01, R2246-A.5-03."""
+    forge = Forge(client_end(RSA), RSA, {"cipher_suite": value}).play((server_hello,))
+    refused(forge, AlertDescription.ILLEGAL_PARAMETER)
+
+
+def test_the_mandatory_suite() -> None:
+    """R2246-9-01: TLS_DHE_DSS_WITH_3DES_EDE_CBC_SHA, with profiles that name no suite."""
+    assert DHE_DSS == 0x0013
+    server = server_end(*DEFAULT_SUITES, builtin=pki(KeyType.DSA).builtin(Role.SERVER))
+    client = client_end(0x0013, builtin=pki(KeyType.DSA).builtin(Role.CLIENT))
+    handshake(client, server)
+    assert client.connection.context.cipher_suite == 0x0013
+
+
+# ------------------------------------------------------------------------------------------------ renegotiation
+
+
+def test_the_server_asks() -> None:
+    """R2246-7.4.1.1-01, R2246-7.4.1.1-07: 00 00 00 00 under the keys in force; the tap leaves it out of the hashes."""
+    both = {"renegotiation": True}
+    tap = tapped_ends(RSA, client=both, server=both).handshake()
+    tap.server.connection.renegotiate()
+    tap.pump().exchange()
+    request = tap.message(0)
+    assert (request.raw, request.protected, request.sender) == (bytes(4), True, Role.SERVER)
+    assert len(tap.finished) == 4
+
+
+def test_the_client_does_not_answer() -> None:
+    """R2246-7.4.1.1-05, R2246-7.4.1.1-06: the server may close; tlsexit goes on with the old parameters, and waits."""
+    forge = established(Role.CLIENT, renegotiation=True)
+    forge.target.connection.renegotiate()
+    forge.listen()
+    for _ in range(3):
+        carries_data(forge)
+    assert [type(item).__name__ for item in forge.messages].count("HelloRequest") == 1
+    state = forge.target.connection.state
+    assert isinstance(state, states.Established)
+    assert state.requested
+
+
+def test_a_hello_in_the_clear_on_an_established_connection() -> None:
+    """R2246-7.4.1-01, R2246-7.1-04: what is not under the keys does not authenticate, ChangeCipherSpec neither."""
+    for role, step in ((Role.CLIENT, client_hello), (Role.SERVER, ANY_MESSAGE[HandshakeType.HELLO_REQUEST])):
+        forge = established(role, renegotiation=True)
+        data = step.build(forge)
+        forge.send_bytes(b"\x16\3\1" + len(data).to_bytes(2, "big") + data)
+        refused(forge, AlertDescription.BAD_RECORD_MAC)
+    forge = established(Role.CLIENT, renegotiation=True)
+    forge.send_bytes(b"\x14\3\1\0\1\1")
+    refused(forge, AlertDescription.BAD_RECORD_MAC)
+
+
+def test_data_around_the_change_of_keys() -> None:
+    """R4346-7.1-01, R4346-6.2.1-01: under the old keys up to ChangeCipherSpec, under the new ones behind Finished.
+
+    What the caller writes in between waits; the tap has read every record under the keys of its time.
+    """
+    both = {"renegotiation": True}
+    tap = tapped_ends(DHE_RSA, client=both, server=both).handshake()
+    tap.client.connection.send(b"before ")
+    tap.client.connection.renegotiate()
+    tap.client.drive()
+    tap.client.connection.send(b"behind the hello ")
+    tap.server.connection.send(b"old keys ")
+    tap.pump()
+    tap.client.connection.send(b"after")
+    tap.server.connection.send(b"new keys")
+    tap.pump()
+    assert tap.server.received == b"before behind the hello after"
+    assert tap.client.received == b"old keys new keys"
+    for role, last in ((Role.CLIENT, b"after"), (Role.SERVER, b"new keys")):
+        data = [item for item in tap.sent(role) if item.content_type == 23]
+        assert data[-1].content == last[1:]
+        assert data[-1].sequence_number == 2  # Finished, then one byte and the rest
+
+
+def mutual_in_the_second() -> ScriptedExit:
+    def start(call: Any) -> Any:
+        verify = Verify.REQUIRED if call.context.handshake_count == 2 else Verify.NONE
+        return Handled(StartHandshakeResult(changes={"verify": verify}))
+
+    return ScriptedExit({ExitPhase.START_HANDSHAKE: start})
+
+
+def test_certificate_verify_in_a_renegotiation() -> None:
+    """R2246-7.4.8-04, R2246-7.4.1.1-07: over the second handshake alone, HelloRequest left out."""
+    server: dict[str, Any] = {"renegotiation": True, "exits": mutual_in_the_second()}
+    tap = tapped_ends(RSA, client={"renegotiation": True}, server=server).handshake()
+    tap.server.connection.renegotiate()
+    tap.pump().exchange()
+    verify = tap.message(15)
+    block = rsa_block(tap.leaf(Role.CLIENT), verify.fields.vector(2))
+    covered = tap.before(verify)
+    assert covered[0] == 1
+    assert block[-36:] == md5_sha1(covered)
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_what_a_server_verifies_in_a_renegotiation(everything: bool) -> None:
+    """R2246-7.4.8-04: a signature that covers the first handshake as well is none."""
+    forge = Forge(server_end(RSA, renegotiation=True, exits=mutual_in_the_second()), RSA).play(client_trace(RSA))
+    first, saved = forge.transcript, forge.verify_data
+    forge.begin()
+    forge.hello = {"extensions": (Extension(0xFF01, b"\x0c" + saved),)}
+    trace = client_trace(RSA, certificate=True)
+    if everything:
+
+        def build(forge: Forge) -> bytes:
+            whole = type(first)((*first.messages, *forge.transcript.messages))
+            return message("", CertificateVerify(sign(forge.own_key, whole.digest()))).build(forge)
+
+        trace = put(trace, "certificate_verify", replace(certificate_verify, build=build))
+    forge.play(trace)
+    if everything:
+        refused(forge, AlertDescription.DECRYPT_ERROR)
+    else:
+        carries_data(forge)
+        assert forge.target.connection.context.peer_trusted
+
+
+# ------------------------------------------------------------------------------------------------ versions
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x02FF, 0x0002])
+def test_a_client_below_what_the_server_supports(version: int) -> None:
+    """R5246-E.1-02, R7507-3-01: protocol_version, with the fallback signal too."""
+    for suites in ((RSA,), (RSA, 0x5600)):
+        forge = Forge(server_end(RSA), RSA, {"client_version": version, "cipher_suites": suites})
+        refused(forge.play((client_hello,)), AlertDescription.PROTOCOL_VERSION)
+
+
+def test_the_fallback_signal_at_the_highest_version() -> None:
+    """R7507-3-01: {3,1} is all this server has, so there was nothing to fall back from."""
+    for suites in ((RSA, 0x5600), (0x5600, RSA)):
+        forge = Forge(server_end(RSA), RSA, {"cipher_suites": suites})
+        carries_data(forge.play(client_trace(RSA)))
+
+
+def test_when_a_client_signals_a_fallback() -> None:
+    """R7507-4-01: never by itself; in a retry behind the suites; never in a hello that resumes at the same version."""
+    plain = Forge(client_end(RSA), RSA).client_hello
+    retry = Forge(client_end(RSA, fallback_scsv=True), RSA).client_hello
+    session = old_session()
+    again = Forge(
+        client_end(RSA, fallback_scsv=True, session=session, extended_master_secret=False), RSA, session=session
+    ).client_hello
+    assert plain is not None
+    assert retry is not None
+    assert again is not None
+    assert 0x5600 not in plain.cipher_suites
+    assert retry.cipher_suites == (RSA, 0x5600)
+    assert again.session_id == session.session_id
+    assert 0x5600 not in again.cipher_suites
