@@ -32,18 +32,24 @@ from tlsexit.profile import Profile, Verify
 from tlsexit.session import Session
 
 
-def can_offer(session: Session | None, profile: Profile, config: Config) -> bool:
-    """Whether a client with this profile may offer the session: it must want all that the session would bring back."""
-    return (
-        session is not None
-        and (bool(session.session_id) or _ticket_is_usable(session, profile, config))
-        and session.version == ProtocolVersion.TLS_1_0
-        and session.cipher_suite in profile.cipher_suites
-        and session.server_name == profile.server_name
-        and session.extended_master_secret <= profile.extended_master_secret
-        and session.max_fragment_length in (None, profile.max_fragment_length)
-        and (profile.verify is not Verify.ENFORCED or session.authentication == Authentication.BOTH.value)
-    )
+def offerable(session: Session | None, profile: Profile, config: Config) -> Session | None:
+    """Return what a client with this profile may offer of a session, if it wants all that would come back with it.
+
+    A ticket that is not to be used any more goes; without an id to offer in its place nothing is left.
+    """
+    if (
+        session is None
+        or session.version != ProtocolVersion.TLS_1_0
+        or session.cipher_suite not in profile.cipher_suites
+        or session.server_name != profile.server_name
+        or session.extended_master_secret > profile.extended_master_secret
+        or session.max_fragment_length not in (None, profile.max_fragment_length)
+        or (profile.verify is Verify.ENFORCED and session.authentication != Authentication.BOTH.value)
+    ):
+        return None
+    if _ticket_is_usable(session, profile, config):
+        return session
+    return replace(session, ticket=b"") if session.session_id else None
 
 
 def offered_session_id(session: Session | None, config: Config) -> bytes:
