@@ -25,6 +25,7 @@ from benchmarks.contenders.base import Contender, Handshake, KeyExchange, Transf
 from benchmarks.contenders.openssl import OpenSsl
 from benchmarks.contenders.ours import Tlsexit
 from benchmarks.measure import Ratio, Samples, interleave, ratio
+from benchmarks.table import show
 
 OURS: Final = "tlsexit"
 OPENSSL: Final = "openssl"
@@ -171,27 +172,15 @@ def _microseconds(samples: Samples | None) -> str:
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
-def show(results: Sequence[Result]) -> None:
-    """Print the table: with rich if it is there, else plain."""
-    lines = [cells(result) for result in results]
-    try:
-        from rich.console import Console
-        from rich.table import Table
-    except ImportError:
-        widths = [max(map(len, column)) for column in zip(HEADINGS, *lines, strict=True)]
-        for line in (HEADINGS, *lines):
-            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-    else:
-        table = Table(caption="µs of CPU per unit, both ends; ratio = ours ÷ theirs, lower is better")
-        for number, heading in enumerate(HEADINGS):
-            table.add_column(heading, justify="right" if number else "left", no_wrap=True)
-        for line, result in zip(lines, results, strict=True):
-            found = result.ratio(OPENSSL)
-            met = result.row.target is None or found is None or found.median <= result.row.target
-            table.add_row(*line, style=None if met else "yellow")
-        console = Console()
-        console.width = max(console.width, 140)  # a log has no width, and a wrapped table is unreadable
-        console.print(table)
+def show_results(results: Sequence[Result]) -> None:
+    """Print the table; rows that miss their target are marked."""
+    missed = [
+        number
+        for number, result in enumerate(results)
+        if result.row.target is not None and (found := result.ratio(OPENSSL)) and found.median > result.row.target
+    ]
+    caption = "µs of CPU per unit, both ends; ratio = ours ÷ theirs, lower is better"
+    show(HEADINGS, [cells(result) for result in results], caption, missed)
 
 
 @contextmanager
@@ -233,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with progress(sum(rounds * len(contenders(row, tlslite=tlslite)) for row in rows)) as titled:
         for row in rows:
             results.append(run_row(row, rounds, seconds, tlslite=tlslite, advance=titled(row.title)))
-    show(results)
+    show_results(results)
     if options.json is not None:
         options.json.write_text(json.dumps(as_json(results), indent=1) + "\n")
 
