@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tlsexit.alerts import HandshakeFailure, IllegalParameter
+from tlsexit.alerts import BadCertificate, HandshakeFailure, IllegalParameter
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
 from tlsexit.crypto.schedule import ConnectionKeys, connection_keys
 from tlsexit.crypto.suites import SUITES
 from tlsexit.exits.context import Authentication, SessionContext
+from tlsexit.exits.forms import load_certificate
 from tlsexit.handshake import actions, choice, states
 from tlsexit.handshake.common import ask_handshake_done, check_finished, new_random, send_finished, settled_actions
 from tlsexit.handshake.finished import Finished, NewSessionTicket
@@ -45,6 +46,7 @@ def offerable(session: Session | None, profile: Profile, config: Config) -> Sess
         or session.extended_master_secret > profile.extended_master_secret
         or session.max_fragment_length not in (None, profile.max_fragment_length)
         or (profile.verify is Verify.ENFORCED and session.authentication != Authentication.BOTH.value)
+        or _has_expired_certificate(session, config)
     ):
         return None
     if _ticket_is_usable(session, profile, config):
@@ -91,7 +93,7 @@ def find_session(offer: ClientOffer, profile: Profile, config: Config) -> tuple[
         session, renew = stored, False
     else:
         return None
-    return (session, renew) if _may_resume(session, offer, profile) else None
+    return (session, renew) if _may_resume(session, offer, profile, config) else None
 
 
 def send_resumed_hello(
@@ -245,7 +247,7 @@ def _ticket_is_usable(session: Session, profile: Profile, config: Config) -> boo
     return hint == 0 or 0 <= config.clock() - session.ticket_received < hint
 
 
-def _may_resume(session: Session, offer: ClientOffer, profile: Profile) -> bool:
+def _may_resume(session: Session, offer: ClientOffer, profile: Profile, config: Config) -> bool:
     if session.version != ProtocolVersion.TLS_1_0 or session.server_name != offer.server_name:
         return False
     if session.extended_master_secret and not offer.extended_master_secret:
@@ -256,4 +258,19 @@ def _may_resume(session: Session, offer: ClientOffer, profile: Profile) -> bool:
         raise IllegalParameter("the hello offers a session without its cipher suite")
     if session.cipher_suite not in profile.cipher_suites:
         return False
-    return profile.verify is not Verify.REQUIRED or session.authentication == Authentication.BOTH.value
+    if profile.verify is Verify.REQUIRED and session.authentication != Authentication.BOTH.value:
+        return False
+    return not _has_expired_certificate(session, config)
+
+
+def _has_expired_certificate(session: Session, config: Config) -> bool:
+    """Whether a certificate of the session is past its time: then "it should force a full handshake" (§F.1.4)."""
+    now = config.clock()
+    for der in (*session.own_chain, *session.peer_chain):
+        try:
+            expires = load_certificate(der).not_valid_after_utc
+        except BadCertificate:
+            continue  # it never counted for anything
+        if expires.timestamp() < now:
+            return True
+    return False
