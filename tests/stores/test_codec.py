@@ -47,6 +47,8 @@ def test_layout() -> None:
         ticket=b"ticket",
         ticket_lifetime_hint=3600,
         ticket_received=2.0,
+        demands=b"demands",
+        psk_identity=b"alice",
     )
     expected = (
         "01"  # format

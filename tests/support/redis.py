@@ -7,9 +7,9 @@ from pathlib import Path
 from tests.interop.process import HOST, Command
 
 
-def redis_command(folder: Path, port: str = "{port}") -> Command:
+def redis_command(folder: Path) -> Command:
     """A server on loopback that forgets everything when it ends."""
-    command: Command = ["redis-server", "--port", port, "--bind", HOST, "--dir", folder]
+    command: Command = ["redis-server", "--port", "{port}", "--bind", HOST, "--dir", folder]
     return [*command, "--save", "", "--appendonly", "no"]
 
 

@@ -131,6 +131,8 @@ SESSION: Final[Message[Session]] = Message(
     ticket=Opaque(0, 2**16 - 1),
     ticket_lifetime_hint=Uint(4),
     ticket_received=Seconds(),
+    demands=Opaque(0, 2**8 - 1),
+    psk_identity=Maybe(Opaque(0, 2**16 - 1)),
 )
 
 

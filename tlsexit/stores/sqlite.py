@@ -142,17 +142,19 @@ class SQLiteSessionStore(SealedSessionStore):
     def _prepare(self, database: sqlite3.Connection) -> None:
         try:
             _set_up(database)
+            found = (_pragma(database, "application_id"), _pragma(database, "user_version"))
+            if found != (_APPLICATION_ID, _SCHEMA_VERSION):
+                raise LocalError(f"{self._path}: not a session store of this version")
+            # sessions can be lost without harm, the file must not break: no waiting for the disk at each commit
+            database.execute("PRAGMA synchronous = NORMAL")
+            database.execute("PRAGMA secure_delete = ON")
+            database.execute(f"PRAGMA busy_timeout = {round(self._timeout * 1000)}")
+        except sqlite3.OperationalError:
+            raise
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            raise LocalError(f"{self._path}: not a database") from error
-        found = (_pragma(database, "application_id"), _pragma(database, "user_version"))
-        if found != (_APPLICATION_ID, _SCHEMA_VERSION):
-            raise LocalError(f"{self._path}: not a session store of this version")
-        # sessions can be lost without harm, the file must not break: no waiting for the disk at each commit
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("PRAGMA secure_delete = ON")
-        database.execute(f"PRAGMA busy_timeout = {round(self._timeout * 1000)}")
+            raise LocalError(f"{self._path}: not a database, or a damaged one") from error
+        # damaged text would raise when read; as bytes it is found not to open, like any damage
+        database.text_factory = bytes
 
 
 def _set_up(database: sqlite3.Connection) -> None:
