@@ -69,7 +69,7 @@ def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered
     reference, profile = answer.value
     context = replace(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
     previous = None if state.established is None else state.established.finished
-    session = state.session if resume.can_offer(state.session, profile, config) else None
+    session = resume.offerable(state.session, profile, config)
     hello = ClientHello(
         ProtocolVersion.TLS_1_0,
         new_random(config),
