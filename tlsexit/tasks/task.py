@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import count
 from typing import Any, Final
 
-from tlsexit.alerts import AlertDescription, ExitFailed, LocalError
+from tlsexit.alerts import ExitFailed, LocalError
 from tlsexit.config import Config
 from tlsexit.connection import Connection
-from tlsexit.exits.answers import Answer, Handled, NotHandled
+from tlsexit.exits.answers import Answer, NotHandled
 from tlsexit.exits.calls import EndTaskCall, StartTaskCall, StartTaskResult
 from tlsexit.exits.context import TaskContext
+from tlsexit.exits.outcome import outcome
 from tlsexit.profile import Profile
 from tlsexit.session import Session
 
@@ -58,19 +59,14 @@ class Task:
         self._pending = None
         if isinstance(call, EndTaskCall):
             return
-        phase = call.phase.value
         if isinstance(answer, NotHandled):
             self._context.exit_enabled = False
-        elif isinstance(answer, Handled):
-            try:
-                self._apply(call.validate(answer.value))
-            except LocalError as error:
-                self._ended = True
-                raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, str(error)) from error
         else:
-            self._ended = True
-            cause = answer.cause
-            raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, "the task cannot start") from cause
+            try:
+                self._apply(outcome(call, answer))
+            except ExitFailed:
+                self._ended = True
+                raise
         self._started = True
 
     def connection(
