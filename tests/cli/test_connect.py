@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -149,6 +155,44 @@ def test_a_server_that_hangs_up_during_the_handshake(files: Files) -> None:
         ran = run("connect", "--ca-file", files.ca, server.address)
     assert ran.status in (codes.TRUNCATED, codes.NETWORK)
     assert server.address in ran.problem
+
+
+@contextmanager
+def talking(files: Files, server: Listener) -> Iterator[subprocess.Popen[bytes]]:
+    """A client process whose standard input stays open, as that of a terminal does."""
+    command = [sys.executable, "-m", "tlsexit", "connect", "--input", "--ca-file", str(files.ca), server.address]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_open_terminal_does_not_keep_a_closed_connection(files: Files) -> None:
+    """The program ends in good order although its input could still be read."""
+    with listening(lambda tls: tls.sendall(b"good bye\n")) as server, talking(files, server) as process:
+        assert process.wait(30) == codes.OK
+        assert process.stdout is not None
+        assert process.stdout.read() == b"good bye\n"
+        assert process.stderr is not None
+        assert b"Fatal" not in process.stderr.read()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+def test_an_interrupt_ends_quietly(files: Files) -> None:
+    with listening() as server, talking(files, server) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"x")
+        process.stdin.flush()
+        assert process.stdout.read(1) == b"x"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == codes.INTERRUPTED
+        assert process.stderr is not None
+        assert process.stderr.read() == b"\n"
+    assert server.errors == []  # close_notify all the same
 
 
 # ------------------------------------------------------------------------------------------------ resumption

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -216,7 +217,7 @@ class _Exchange:
 
 def _read_all(source: BinaryIO, pieces: asyncio.Queue[bytes], loop: asyncio.AbstractEventLoop) -> None:
     """Put all that ``source`` holds into the queue, and ``b""`` at its end; in a thread of its own."""
-    read: Callable[[int], bytes] = getattr(source, "read1", source.read)
+    read = _reader(source)
     data = b"-"
     while data:
         try:
@@ -229,3 +230,16 @@ def _read_all(source: BinaryIO, pieces: asyncio.Queue[bytes], loop: asyncio.Abst
         except RuntimeError:
             work.close()  # the loop has ended
             return
+
+
+def _reader(source: BinaryIO) -> Callable[[int], bytes]:
+    """Return what reads as much of ``source`` as there is, around its buffer where possible.
+
+    The thread may still be reading when the program ends; it must not hold the buffer's lock then, since the
+    interpreter aborts if it cannot have it.
+    """
+    try:
+        descriptor = source.fileno()
+    except (OSError, ValueError):
+        return getattr(source, "read1", source.read)
+    return lambda size: os.read(descriptor, size)

@@ -44,7 +44,8 @@ def handshake(
     """Show a handshake between a client and a server in memory.
 
     Both sides get a certificate from an authority made on the spot, and authenticate each other. The diagram shows
-    each message, and each phase of the exit where it is called. Without an exit the built-in PKI answers.
+    each message, and each phase of the exit where it is called. Without an exit the built-in PKI answers. From 90
+    columns on each line begins with its time: that of sending a message, or of asking the exit.
 
     \b
     Examples:

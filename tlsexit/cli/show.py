@@ -22,18 +22,18 @@ WIDEST: Final = 110
 """Columns beyond which a diagram only gets harder to read."""
 
 _STYLES: Final = {
-    "rail": "bright_black",
-    "arrow": "bright_black",
+    "rail": "dim",
+    "arrow": "dim",
     "message": "bold",
     "protected": "bold green",
     "alert": "bold red",
     "detail": "cyan",
     "phase": "magenta",
     "handled": "bold magenta",
-    "builtin": "bright_black",
+    "builtin": "dim",
     "failed": "bold red",
     "title": "bold",
-    "time": "bright_black",
+    "time": "dim",
 }
 
 _AUTHENTICATION: Final = {
@@ -113,7 +113,7 @@ def print_facts(out: Console, facts: Iterable[tuple[str, str | Text]]) -> None:
     pairs = [(name, value if isinstance(value, Text) else Text(value)) for name, value in facts]
     margin = max((len(name) for name, _ in pairs), default=0) + 2
     for name, value in pairs:
-        title = Text(name.ljust(margin), "bright_black")
+        title = Text(name.ljust(margin), "dim")
         for line in value.wrap(out, max(out.width - margin, 20)):
             line.rstrip()
             out.print(title + line)

@@ -89,7 +89,7 @@ def _print_suites(out: Console, shown: list[CipherSuite]) -> None:
     ]
     widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
     for row in (titles, *rows):
-        style = "bold" if row is titles else {"weak": "bright_black", "default": "green"}.get(row[-1], "")
+        style = "bold" if row is titles else {"weak": "dim", "default": "green"}.get(row[-1], "")
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         out.print(line.rstrip(), style=style)
 
