@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from hashlib import sha256
 from typing import Any, Final
 
 from tlsexit.alerts import LocalError
@@ -178,6 +179,12 @@ class Profile:
             raise LocalError("a profile id has at most 32 characters")
         if len(self.parm) > 64:
             raise LocalError("parm has at most 64 characters")
+
+    @property
+    def demands(self) -> bytes:
+        """A digest of what is demanded of the peer: who has met one set of demands has not met another."""
+        demands = (self.id, self.root_ca_ids, self.depth, self.dn_user, self.dn_issuer, self.minimum_rsa_bits)
+        return sha256(repr(demands).encode()).digest()[:16]
 
     def changed(self, changes: Mapping[str, Any]) -> Profile:
         """Return the profile with an exit's StartHandshake changes; :class:`LocalError` for a read-only element."""

@@ -12,8 +12,9 @@ from typing import Protocol
 class Session:
     """The state that a resumption brings back; times are in seconds of the configuration's clock.
 
-    The three ticket fields are a client's only: the ticket stands in for the session id, and is dropped once its
-    lifetime hint (0: unspecified) has passed (RFC 5077 §3.3).
+    ``demands`` is :attr:`~tlsexit.profile.Profile.demands` of the profile that the peer satisfied: the session comes
+    back only under the same. The three ticket fields are a client's only: the ticket stands in for the session id, and
+    is dropped once its lifetime hint (0: unspecified) has passed (RFC 5077 §3.3).
     """
 
     session_id: bytes
@@ -31,6 +32,8 @@ class Session:
     ticket: bytes = field(default=b"", repr=False)
     ticket_lifetime_hint: int = 0
     ticket_received: float = 0.0
+    demands: bytes = b""
+    psk_identity: bytes | None = None
 
 
 class SessionStore(Protocol):

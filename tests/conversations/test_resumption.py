@@ -19,7 +19,7 @@ from tlsexit.events import HandshakeCompleted
 from tlsexit.exits.context import Authentication
 from tlsexit.handshake import states
 from tlsexit.handshake.extensions import Extension
-from tlsexit.profile import Verify
+from tlsexit.profile import Profile, Verify
 from tlsexit.session import MemorySessionStore, Session
 
 
@@ -412,3 +412,21 @@ def test_the_global_area_of_a_resumed_session() -> None:
     assert len(done) == 1
     assert done[0].global_area == bytes(64)
     assert isinstance(client.connection.state, states.Established)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"id": "other"}, {"root_ca_ids": ("rsa",)}, {"depth": 1}, {"dn_user": ("CN=alice",)}], ids=str
+)
+@pytest.mark.parametrize("role", Role)
+def test_demands_on_the_peer_are_part_of_the_session(role: Role, changed: dict[str, Any]) -> None:
+    """R2246-F.1.4-01: who has met the demands of one profile has not met those of another."""
+    profile = Profile.client(**changed)
+    assert profile.demands != Profile.client().demands
+    session = old_session(demands=profile.demands)
+    forge = resuming_forge(role, session)
+    state = forge.play((client_hello,) if role is Role.CLIENT else ()).target.connection.state
+    if role is Role.CLIENT:
+        assert isinstance(state, states.AwaitClientKeyExchange)  # a full handshake is under way
+    else:
+        assert isinstance(state, states.AwaitServerHello)
+        assert state.session is None

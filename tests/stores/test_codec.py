@@ -64,6 +64,8 @@ def test_layout() -> None:
         "0006 7469636b6574"
         "00000e10"
         "4000000000000000"  # 2.0
+        "07 64656d616e6473"
+        "01 0005 616c696365"
     )
     assert encode_session(session) == bytes.fromhex(expected)
 

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from tests.support.ends import RSA, client_end, server_end
 from tests.support.forge import EMPTY_RENEGOTIATION_INFO, EXTENDED_MASTER_SECRET, Forge
 from tlsexit.constants import Role
+from tlsexit.profile import Profile
 from tlsexit.session import Session
 
 
 def old_session(**fields: Any) -> Session:
-    """A session of long ago, made without the extended master secret."""
+    """A session of long ago, made without the extended master secret under a profile that demanded nothing special."""
     made = Session(b"an old session", 0x0301, RSA, bytes(range(48)), 0.0, peer_trusted=True, authentication="S")
-    return replace(made, **fields)
+    return replace(made, **{"demands": Profile.client().demands, **fields})
 
 
 class Sessions:
@@ -69,5 +70,7 @@ def sessions(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Session]:
         "ticket": st.binary(max_size=100),
         "ticket_lifetime_hint": st.integers(0, 2**32 - 1),
         "ticket_received": times,
+        "demands": st.binary(max_size=16),
+        "psk_identity": st.none() | st.binary(max_size=20),
     }
     return st.builds(Session, **{**known, **fields})

@@ -99,6 +99,8 @@ def new_session(context: SessionContext, negotiated: Negotiation, secret: bytes,
         peer_trusted=context.peer_trusted,
         authentication=(context.authentication or Authentication.ANONYMOUS).value,
         max_fragment_length=negotiated.max_fragment_length,
+        demands=context.profile.demands,
+        psk_identity=context.psk_identity,
     )
 
 

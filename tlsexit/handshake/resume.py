@@ -43,6 +43,7 @@ def offerable(session: Session | None, profile: Profile, config: Config) -> Sess
         or session.version != ProtocolVersion.TLS_1_0
         or session.cipher_suite not in profile.cipher_suites
         or session.server_name != profile.server_name
+        or session.demands != profile.demands
         or session.extended_master_secret > profile.extended_master_secret
         or session.max_fragment_length not in (None, profile.max_fragment_length)
         or (profile.verify is Verify.ENFORCED and session.authentication != Authentication.BOTH.value)
@@ -237,6 +238,7 @@ def _restored(context: SessionContext, session: Session, negotiated: Negotiation
         secure_renegotiation=negotiated.secure_renegotiation,
         extended_master_secret=session.extended_master_secret,
         alpn_protocol=negotiated.alpn_protocol,
+        psk_identity=session.psk_identity,
     )
 
 
@@ -249,6 +251,9 @@ def _ticket_is_usable(session: Session, profile: Profile, config: Config) -> boo
 
 def _may_resume(session: Session, offer: ClientOffer, profile: Profile, config: Config) -> bool:
     if session.version != ProtocolVersion.TLS_1_0 or session.server_name != offer.server_name:
+        return False
+    if session.demands != profile.demands:
+        # the store may be shared with a profile that trusts others
         return False
     if session.extended_master_secret and not offer.extended_master_secret:
         raise HandshakeFailure("the session to resume has an extended master secret, the hello does not offer it")
