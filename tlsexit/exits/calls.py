@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from cryptography import x509
 
@@ -31,6 +31,10 @@ from tlsexit.exits.forms import (
 )
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.profile import Profile, Verify
+
+
+MAX_SCT_BYTES: Final = 2**15
+"""What the SCTs of a ServerHello may take up: half of its extensions, which share 2^16-1 bytes."""
 
 
 class CryptOperation(Enum):
@@ -174,6 +178,7 @@ class GetCertificateCall:
             raise LocalError(f"suite {credentials.cipher_suite:#06x} is not among the candidates")
         if chain:
             self._check_leaf(chain[0])
+        _check_companions(credentials)
         return replace(credentials, chain=chain)
 
     def _check_leaf(self, der: bytes) -> None:
@@ -186,6 +191,17 @@ class GetCertificateCall:
         if self.ca_list is not None and SIGNING_CERTIFICATE_TYPES[kind] not in self.ca_list.certificate_types:
             # §7.4.4: the "types of certificates requested"
             raise LocalError(f"the server did not ask for a certificate for {kind.value}")
+
+
+def _check_companions(credentials: Credentials) -> None:
+    """Refuse what CertificateStatus and the extension for SCTs have no room for, asked for or not."""
+    response, sct_list = credentials.ocsp_response, credentials.sct_list
+    if response is not None and not (isinstance(response, bytes) and 1 <= len(response) < 2**24 - 4):
+        raise LocalError("an OCSP response is DER, of less than 2^24 bytes")
+    if not (isinstance(sct_list, tuple) and all(isinstance(sct, bytes) and sct for sct in sct_list)):
+        raise LocalError("SCTs are a tuple of bytes, none of them empty")
+    if sum(2 + len(sct) for sct in sct_list) > MAX_SCT_BYTES:
+        raise LocalError(f"SCTs have {MAX_SCT_BYTES} bytes at most, each with two more for its length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +253,8 @@ class CryptDataCall:
 
     def validate(self, value: object) -> bytes:
         if isinstance(value, (bytes, bytearray, memoryview)):
+            if self.operation is CryptOperation.SIGN and not 1 <= len(value) < 2**16:
+                raise LocalError("a signature has 1 to 65535 bytes")
             return bytes(value)
         if not isinstance(value, PrivateKey):
             raise LocalError(f"CryptData answers with bytes or a private key, not {type(value).__name__}")
@@ -271,6 +289,8 @@ class GetPreSharedKeyCall:
     def validate(self, value: object) -> PreSharedKey:
         if not isinstance(value, PreSharedKey):
             raise LocalError(f"GetPreSharedKey answers with PreSharedKey, not {type(value).__name__}")
+        if not isinstance(value.key, bytes) or not isinstance(value.identity, bytes):
+            raise LocalError("a pre-shared key and its identity are bytes")
         if not 1 <= len(value.key) < 2**16 or len(value.identity) >= 2**16:
             raise LocalError("a pre-shared key has 1 to 65535 bytes, its identity at most 65535")
         return value
