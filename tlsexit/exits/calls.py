@@ -32,7 +32,6 @@ from tlsexit.exits.forms import (
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.profile import Profile, Verify
 
-
 MAX_SCT_BYTES: Final = 2**15
 """What the SCTs of a ServerHello may take up: half of its extensions, which share 2^16-1 bytes."""
 
@@ -195,7 +194,8 @@ class GetCertificateCall:
 
 def _check_companions(credentials: Credentials) -> None:
     """Refuse what CertificateStatus and the extension for SCTs have no room for, asked for or not."""
-    response, sct_list = credentials.ocsp_response, credentials.sct_list
+    response: Any = credentials.ocsp_response
+    sct_list: Any = credentials.sct_list
     if response is not None and not (isinstance(response, bytes) and 1 <= len(response) < 2**24 - 4):
         raise LocalError("an OCSP response is DER, of less than 2^24 bytes")
     if not (isinstance(sct_list, tuple) and all(isinstance(sct, bytes) and sct for sct in sct_list)):
@@ -289,7 +289,8 @@ class GetPreSharedKeyCall:
     def validate(self, value: object) -> PreSharedKey:
         if not isinstance(value, PreSharedKey):
             raise LocalError(f"GetPreSharedKey answers with PreSharedKey, not {type(value).__name__}")
-        if not isinstance(value.key, bytes) or not isinstance(value.identity, bytes):
+        parts: tuple[Any, ...] = (value.key, value.identity)
+        if not all(isinstance(part, bytes) for part in parts):
             raise LocalError("a pre-shared key and its identity are bytes")
         if not 1 <= len(value.key) < 2**16 or len(value.identity) >= 2**16:
             raise LocalError("a pre-shared key has 1 to 65535 bytes, its identity at most 65535")
