@@ -173,6 +173,8 @@ class Profile:
             raise LocalError(f"DH group {self.dh_group!r} is unknown; there are {', '.join(DH_GROUP_NAMES)}")
         if any(len(value) not in _AUTHORITY_SIZES.get(kind, ()) for kind, value in self.trusted_authorities):
             raise LocalError("a trusted authority is (0, nothing), (1 or 3, 20 bytes of SHA-1) or (2, a DER name)")
+        if sum(3 + len(value) for _, value in self.trusted_authorities) >= 2**16:
+            raise LocalError("more trusted authorities than the extension holds")
         if len(self.psk_identity_hint) >= 2**16:
             raise LocalError("a PSK identity hint has at most 65535 bytes")
         if len(self.id) > 32:
