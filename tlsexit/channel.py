@@ -49,6 +49,7 @@ class Channel:
         "_observer",
         "_opening",
         "_ready",
+        "_unread",
         "records",
     )
 
@@ -68,6 +69,8 @@ class Channel:
         self._next_limit: int | None = None
         # only a server's first bytes can be something other than a record
         self._opening = role is Role.SERVER
+        # whether anything but records may hold the next item: data records then pass without a look at the rest
+        self._unread = True
         self._accept_v2_client_hello = accept_v2_client_hello
 
     # -------------------------------------------------------------------------------------------- input
@@ -75,36 +78,43 @@ class Channel:
     def next_item(self) -> Item | None:
         """Return what comes next, None if more input is needed; raises :class:`PeerError` for what is not TLS."""
         while True:
-            alert = next(self._ready, None)
-            if alert is not None:
-                self._observe(False, ContentType.ALERT, alert, bytes([alert.level, alert.description]))
-                return alert
-            complete = self._messages.next_message()
-            if complete is not None:
-                raw, message = complete
-                self._observe(False, ContentType.HANDSHAKE, message, raw)
-                return Received(message, raw)
-            if self._opening:
-                opened = self._open()
-                if opened is not None or self._opening:
-                    return opened
+            if self._unread:
+                item = self._next_unread()
+                if item is not None or self._opening:
+                    return item
+                self._unread = False
             record = self.records.next_record()
             if record is None:
                 return None
             content_type, fragment = record.content_type, record.fragment
             if content_type == ContentType.APPLICATION_DATA:
                 self._ignored = 0
-                if fragment:
+                if fragment and self._observer is not None:
                     self._observe(False, ContentType.APPLICATION_DATA, None, fragment)
                 return fragment
             if content_type == ContentType.HANDSHAKE:
                 self._messages.feed(fragment)
+                self._unread = True
             elif content_type == ContentType.CHANGE_CIPHER_SPEC:
                 return self._change_cipher_spec(fragment)
             elif content_type == ContentType.ALERT:
                 self._ready = self._alerts.feed(fragment)
+                self._unread = True
             else:
                 self._ignore(content_type)
+
+    def _next_unread(self) -> Item | None:
+        """Return the next alert or message among the fragments fed so far, or the opening; None if there is none."""
+        alert = next(self._ready, None)
+        if alert is not None:
+            self._observe(False, ContentType.ALERT, alert, bytes([alert.level, alert.description]))
+            return alert
+        complete = self._messages.next_message()
+        if complete is not None:
+            raw, message = complete
+            self._observe(False, ContentType.HANDSHAKE, message, raw)
+            return Received(message, raw)
+        return self._open() if self._opening else None
 
     def _open(self) -> Received[Any] | None:
         """Look at a client's first bytes: plain HTTP, a hello in SSL 2.0 format, or records."""

@@ -225,18 +225,18 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Protect application data; :class:`LocalError` before the handshake is complete and after the end (§7.4.9)."""
+        if self._can_write:
+            if data:
+                self._channel.send_data(data)
+            return
         if not self.established:
             raise LocalError("the connection is closed" if self.closed else "the handshake is not complete")
-        if not data:
-            return
-        if not self._can_write:
-            # between our ChangeCipherSpec and the end of a renegotiation nothing may be sent (§7.4.9)
-            self._held_size += len(data)
-            if self._held_size > self._config.max_buffered_input:
-                raise LocalError("a renegotiation is not complete; wait before sending more")
+        # between our ChangeCipherSpec and the end of a renegotiation nothing may be sent (§7.4.9)
+        self._held_size += len(data)
+        if self._held_size > self._config.max_buffered_input:
+            raise LocalError("a renegotiation is not complete; wait before sending more")
+        if data:
             self._held.append(bytes(data))
-            return
-        self._channel.send_data(data)
 
     def renegotiate(self) -> None:
         """Start a new handshake on the established connection; a server asks the client to (§7.4.1.1).
