@@ -48,7 +48,7 @@ def test_every_group_by_name(name: str) -> None:
     ],
 )
 def test_the_clients_bounds(suite: int, bounds: dict[str, Any], alert: str | None) -> None:
-    """R5246-F.1.1.3-01, R2246-D.4-02: a group that is too small protects nothing, one that is too large costs the cube of its size."""
+    """R5246-F.1.1.3-01, R2246-D.4-02: small ones protect nothing, large ones cost the cube of their size."""
     client, server = client_for(suite, **bounds), server_for(suite, dh_group="modp1536")
     pump(client, server)
     if alert is None:
