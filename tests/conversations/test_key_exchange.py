@@ -355,7 +355,7 @@ def test_the_length_of_finished(role: Role, length: int) -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_finished_with_the_label_of_the_other_side(role: Role) -> None:
-    """R2246-7.4.9: each side has a label of its own, so a reflected Finished proves nothing."""
+    """R2246-7.4.9-05: each side has a label of its own, so a reflected Finished proves nothing."""
     forge = with_finished(
         lambda forge: verify_data(forge.master_secret, forge.role.peer, forge.transcript.digest()), role
     )

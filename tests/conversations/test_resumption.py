@@ -352,7 +352,7 @@ def test_a_failed_resumption_ends_the_session() -> None:
 
 @pytest.mark.parametrize("closer", Role)
 def test_close_notify_leaves_the_session(closer: Role) -> None:
-    """R2246-7.2.1-07 the other way round: an orderly end does not invalidate."""
+    """§7.2.1: an orderly end does not invalidate, and (RFC 4346 §7.2.1) a disorderly one no longer does either."""
     twice = Twice()
     client, server = twice.meet()
     (client if closer is Role.CLIENT else server).connection.close()

@@ -104,7 +104,7 @@ def test_keys_change_exactly_behind_change_cipher_spec(
     """However the stream is cut, each record is read under the state that was current when it was written.
 
     R2246-7.1-04 (CCS itself under the old state), R2246-7.1-05, R2246-7.1-06, R2246-7.2-04, R2246-6.1-06 (numbers start
-    again), R2246-6.2.2-04, R2246-6.2.3.2-07 (the chain starts over), R2246-6.2.1-10, R2246-7.4.1-01.
+    again), R2246-6.2.3.2-07 (the chain starts over), R2246-6.2.1-10, R2246-7.4.1-01.
     """
     write, read = RecordLayer(split_cbc=False), RecordLayer()
     expected: list[Record] = []

@@ -77,7 +77,7 @@ def test_protected_records_up_to_2_14_and_2048(length: int, error: type[PeerErro
 @pytest.mark.parametrize("suite", [AES_128, TRIPLE_DES, RC4, NULL])
 @pytest.mark.parametrize("size", [2**14 + 1, 2**14 + 1024, 2**14 + 1025, 18000])
 def test_authentic_records_of_too_much_plaintext(suite: CipherSuite, size: int) -> None:
-    """R2246-6.2.2-03, R2246-6.2.2-05, R2246-7.2.2-06: without compression 2^14 is the limit behind it, too."""
+    """R2246-6.2.2-03, R2246-7.2.2-06: without compression 2^14 is the limit behind it, too."""
     keys = make_keys(suite)
     reference, layer = Reference(keys), reader(keys)
     layer.receive_data(reference.seal(DATA, bytes(2**14)))
