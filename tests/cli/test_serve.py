@@ -165,6 +165,21 @@ def test_an_anonymous_server_needs_no_certificate() -> None:
         assert server.end() == codes.OK
 
 
+def test_pre_shared_keys_come_from_exits() -> None:
+    """Neither certificate nor authority is needed then."""
+    options = ("--suites", "DHE-PSK-AES128-CBC-SHA", "--exit", f"{EXITS}:Spoon")
+    with serving(*options, "--max-connections", "2") as server:
+        ran = run("connect", "--ladder", "--insecure", *options, f"127.0.0.1:{server.port}")
+        assert ran.status == codes.OK, ran.err
+        assert "● GetPreSharedKey: handled" in ran.out
+        server.wait_for("TLS_DHE_PSK_WITH_AES_128_CBC_SHA, full handshake, authentication B$")
+        # who has no key cannot take part
+        ran = run("connect", "--insecure", *options[:2], f"127.0.0.1:{server.port}")
+        assert ran.status == codes.FAILED
+        assert ran.problem.startswith(f"127.0.0.1:{server.port}: GetPreSharedKey: ")
+        assert server.end() == codes.OK
+
+
 # ------------------------------------------------------------------------------------------------ options
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from tests.support.pki import END, START, pki, root_authority
@@ -35,6 +37,14 @@ def test_the_signature_is_named() -> None:
     root = root_authority("root")
     assert "sha256" in plain(summary(root.issue("leaf").chain[0]))["signed_with"].lower()
     assert "sha1" in plain(summary(root.issue("leaf", hash_name="sha1").chain[0]))["signed_with"].lower()
+
+
+def test_a_key_that_tls_1_0_cannot_use_is_told() -> None:
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "modern")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, START, END)
+    der = builder.sign(key, None).public_bytes(Encoding.DER)
+    assert plain(summary(der))["public_key"] == "of a kind TLS 1.0 has no use for"
 
 
 def test_a_brief_is_one_line() -> None:

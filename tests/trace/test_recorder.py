@@ -92,6 +92,14 @@ def test_a_failure_of_the_builtin_pki_is_its_own() -> None:
     assert not pki.take(call)
 
 
+def test_a_watched_pki_is_taken_for_the_one_behind_it() -> None:
+    class Known(Unasked):
+        fingerprint = b"root"
+
+    assert WatchedPki(Known()).fingerprint == b"root"
+    assert WatchedPki(Unasked()).fingerprint == b""
+
+
 def test_a_listener_hears_each_entry_at_once() -> None:
     heard: list[Entry] = []
     recorder = Recorder(ticking(), heard.append)
@@ -103,7 +111,7 @@ def test_a_listener_hears_each_entry_at_once() -> None:
 
 def test_each_connection_of_a_task_can_have_an_observer_of_its_own() -> None:
     first, second = Recorder(ticking()), Recorder(ticking())
-    pki = WatchedPki(RecordedPkiLess())
+    pki = WatchedPki(Unasked())
     task = TracedTask(system_config(), first.observer(Role.CLIENT, pki))
     task.answer(NotHandled())
     early = task.connection(Profile.client())
@@ -119,7 +127,7 @@ def test_each_connection_of_a_task_can_have_an_observer_of_its_own() -> None:
     assert len(second.entries) == 1
 
 
-class RecordedPkiLess:
+class Unasked:
     """Never asked."""
 
     def answer(self, call: object) -> Answer:

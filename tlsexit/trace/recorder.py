@@ -16,7 +16,7 @@ from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.constants import Role
 from tlsexit.drivers.drive import Pki
-from tlsexit.events import MessageSeen, Observation, PhaseSeen
+from tlsexit.events import Observation, PhaseSeen
 from tlsexit.exits.answers import Answer
 from tlsexit.exits.calls import ExitCall
 from tlsexit.profile import Profile
@@ -50,6 +50,11 @@ class WatchedPki:
         """Answer one call."""
         self._asked.append(call)
         return self._pki.answer(call)
+
+    @property
+    def fingerprint(self) -> bytes:
+        """That of the PKI behind this one, if it has any: what it trusts, so that sessions do not outlive it."""
+        return getattr(self._pki, "fingerprint", b"")
 
     def take(self, call: ExitCall) -> bool:
         """Tell, once, whether the call got here."""
@@ -94,13 +99,6 @@ class Recorder:
                 self._listener(entry)
 
         return observe
-
-    def last_message(self, *, sent: bool) -> MessageSeen | None:
-        """Return the last message that was sent, or received; None if there was none."""
-        for entry in reversed(self._entries):
-            if isinstance(entry.seen, MessageSeen) and entry.seen.sent is sent:
-                return entry.seen
-        return None
 
 
 class TracedTask(Task):
