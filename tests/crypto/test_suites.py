@@ -53,13 +53,15 @@ def test_row(value: int) -> None:
     assert (cipher.block_size, cipher.is_block) == (row["block_size"], row["type"] == "block")
     assert (cipher.key_material, cipher.iv_size) == (row["key_material"], row["iv_size"])
     assert ours.mac.name == row["mac"]
-    assert exchange.certificate is CERTIFICATES.get(row["auth"])
+    # with ECDH the column says who signed the certificate, not which key it holds (RFC 4492 §2.3)
+    assert exchange.certificate is (KeyType.EC if row["kx"] == "ECDH" else CERTIFICATES.get(row["auth"]))
+    assert exchange.fixed == (row["kx"] == "ECDH")
     assert exchange.anonymous == (row["auth"] == "none")
     assert exchange.signed == (row["kx"] in ("DHE", "DHE_EXPORT", "ECDHE", "RSA_EXPORT"))
     assert exchange.premaster is (
         {"RSA_EXPORT": Premaster.RSA, "PSK": Premaster.PSK, "RSA_PSK": Premaster.RSA_PSK, "RSA": Premaster.RSA}
         | {"DHE_PSK": Premaster.DHE_PSK, "ECDHE_PSK": Premaster.ECDHE_PSK, "ECDH_anon": Premaster.ECDH}
-        | {"ECDHE": Premaster.ECDH, "DHE": Premaster.DH, "DHE_EXPORT": Premaster.DH}
+        | {"ECDH": Premaster.ECDH, "ECDHE": Premaster.ECDH, "DHE": Premaster.DH, "DHE_EXPORT": Premaster.DH}
         | {"DH_anon": Premaster.DH, "DH_anon_EXPORT": Premaster.DH}
     ).get(row["kx"])
     # the catalogue follows appendix C, which marks the NULL suites of RFC 2246 as exportable too
@@ -110,7 +112,7 @@ def test_every_known_value_is_accounted_for() -> None:
 def test_what_is_missing_is_missing_for_its_key_exchange() -> None:
     """Of the standard suites only static Diffie-Hellman, Kerberos and SRP are left out."""
     missing = {CATALOGUE[value]["kx"] for value in UNAVAILABLE_SUITES if CATALOGUE[value]["status"] == "standard"}
-    assert missing == {"DH", "DH_EXPORT", "ECDH", "KRB5", "KRB5_EXPORT", "SRP"}
+    assert missing == {"DH", "DH_EXPORT", "KRB5", "KRB5_EXPORT", "SRP"}
 
 
 def test_defaults_are_strong() -> None:
@@ -156,11 +158,11 @@ def test_weak(name: str, weak: bool) -> None:
 @pytest.mark.parametrize("exchange", KeyExchange)
 def test_server_key_exchange(exchange: KeyExchange) -> None:
     """R2246-7.4.3-01, R2246-7.4.3-02, R2246-7.4.3-06; RFC 4279 §2 for the hint."""
-    always = "DH" in exchange.name
+    always = "DH" in exchange.name and not exchange.fixed
     assert exchange.server_key_exchange is always
     assert exchange.optional_server_key_exchange is (exchange.name in ("RSA_EXPORT", "PSK", "RSA_PSK"))
     assert not (exchange.signed and exchange.anonymous)
-    assert exchange.premaster.ephemeral is always
+    assert exchange.premaster.ephemeral is ("DH" in exchange.name)
     assert exchange.premaster.psk is exchange.name.endswith("PSK")
 
 

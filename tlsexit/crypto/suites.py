@@ -81,6 +81,8 @@ class KeyExchange(Enum):
     DHE_PSK = ("DHE_PSK", None, Premaster.DHE_PSK, False, False)
     RSA_PSK = ("RSA_PSK", KeyType.RSA, Premaster.RSA_PSK, False, False)
     ECDHE_PSK = ("ECDHE_PSK", None, Premaster.ECDHE_PSK, False, False)
+    ECDH_ECDSA = ("ECDH_ECDSA", KeyType.EC, Premaster.ECDH, False, False)
+    ECDH_RSA = ("ECDH_RSA", KeyType.EC, Premaster.ECDH, False, False)
 
     def __init__(
         self, rfc_name: str, certificate: KeyType | None, premaster: Premaster, signed: bool, export: bool
@@ -98,7 +100,15 @@ class KeyExchange(Enum):
         RSA_EXPORT sends it only beside a certificate key of more than 512 bits, PSK and RSA_PSK only with a hint:
         see :attr:`optional_server_key_exchange`.
         """
-        return self.premaster.ephemeral
+        return self.premaster.ephemeral and not self.fixed
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the key in the server's certificate takes part in the agreement itself (RFC 4492 §2.1, §2.3).
+
+        A client can do that; a server cannot here, for CryptData has no such operation. So it never chooses these.
+        """
+        return self in (KeyExchange.ECDH_ECDSA, KeyExchange.ECDH_RSA)
 
     @property
     def optional_server_key_exchange(self) -> bool:
@@ -238,11 +248,21 @@ _ROWS: Final = (
     (0x0099, "TLS_DHE_DSS_WITH_SEED_CBC_SHA", 4162, "DHE-DSS-SEED-SHA"),
     (0x009A, "TLS_DHE_RSA_WITH_SEED_CBC_SHA", 4162, "DHE-RSA-SEED-SHA"),
     (0x009B, "TLS_DH_anon_WITH_SEED_CBC_SHA", 4162, "ADH-SEED-SHA"),
+    (0xC001, "TLS_ECDH_ECDSA_WITH_NULL_SHA", 4492, "ECDH-ECDSA-NULL-SHA"),
+    (0xC002, "TLS_ECDH_ECDSA_WITH_RC4_128_SHA", 4492, "ECDH-ECDSA-RC4-SHA"),
+    (0xC003, "TLS_ECDH_ECDSA_WITH_3DES_EDE_CBC_SHA", 4492, "ECDH-ECDSA-DES-CBC3-SHA"),
+    (0xC004, "TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA", 4492, "ECDH-ECDSA-AES128-SHA"),
+    (0xC005, "TLS_ECDH_ECDSA_WITH_AES_256_CBC_SHA", 4492, "ECDH-ECDSA-AES256-SHA"),
     (0xC006, "TLS_ECDHE_ECDSA_WITH_NULL_SHA", 4492, "ECDHE-ECDSA-NULL-SHA"),
     (0xC007, "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA", 4492, "ECDHE-ECDSA-RC4-SHA"),
     (0xC008, "TLS_ECDHE_ECDSA_WITH_3DES_EDE_CBC_SHA", 4492, "ECDHE-ECDSA-DES-CBC3-SHA"),
     (0xC009, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", 4492, "ECDHE-ECDSA-AES128-SHA"),
     (0xC00A, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", 4492, "ECDHE-ECDSA-AES256-SHA"),
+    (0xC00B, "TLS_ECDH_RSA_WITH_NULL_SHA", 4492, "ECDH-RSA-NULL-SHA"),
+    (0xC00C, "TLS_ECDH_RSA_WITH_RC4_128_SHA", 4492, "ECDH-RSA-RC4-SHA"),
+    (0xC00D, "TLS_ECDH_RSA_WITH_3DES_EDE_CBC_SHA", 4492, "ECDH-RSA-DES-CBC3-SHA"),
+    (0xC00E, "TLS_ECDH_RSA_WITH_AES_128_CBC_SHA", 4492, "ECDH-RSA-AES128-SHA"),
+    (0xC00F, "TLS_ECDH_RSA_WITH_AES_256_CBC_SHA", 4492, "ECDH-RSA-AES256-SHA"),
     (0xC010, "TLS_ECDHE_RSA_WITH_NULL_SHA", 4492, "ECDHE-RSA-NULL-SHA"),
     (0xC011, "TLS_ECDHE_RSA_WITH_RC4_128_SHA", 4492, "ECDHE-RSA-RC4-SHA"),
     (0xC012, "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA", 4492, "ECDHE-RSA-DES-CBC3-SHA"),

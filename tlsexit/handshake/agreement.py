@@ -13,7 +13,9 @@ from hashlib import md5, sha1
 from hmac import compare_digest
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tlsexit.alerts import (
     DecodeError,
@@ -31,6 +33,7 @@ from tlsexit.crypto.groups import (
     ECDHKeyPair,
     NamedCurve,
     check_dh_parameters,
+    curve_of,
     dh_group,
 )
 from tlsexit.crypto.keyops import PublicKey, decrypt, encrypt
@@ -233,6 +236,8 @@ def client_key_exchange(
 ) -> tuple[ClientKeyExchange, bytes]:
     """Return the message, and the premaster secret it conveys (§7.4.7)."""
     public = _public_params(params)
+    if negotiated.suite.key_exchange.fixed:
+        return _agreed_with_certificate(leaf_key, negotiated.groups)
     if isinstance(public, kx.ServerDHParams):
         pair = DHKeyPair.generate(_group(public))
         secret = pair.agree(public.dh_Ys)
@@ -257,6 +262,17 @@ def client_key_exchange(
             return kx.build_client_key_exchange(kx.ENCRYPTED_PRE_MASTER_SECRET, encrypted), secret
         message = kx.build_client_key_exchange(kx.CLIENT_RSA_PSK, kx.ClientRSAPsk(psk.identity, encrypted))
     return message, with_pre_shared_key(secret, psk.key)
+
+
+def _agreed_with_certificate(leaf_key: PublicKey | None, groups: tuple[int, ...]) -> tuple[ClientKeyExchange, bytes]:
+    """Return the message and secret of an agreement with the certificate's own key (RFC 4492 §2.1, §5.7)."""
+    if not isinstance(leaf_key, EllipticCurvePublicKey) or (curve := curve_of(leaf_key)) is None or curve not in groups:
+        # RFC 4492 §5.3: the client's curves are a condition on the certificate
+        raise UnsupportedCertificate("the certificate's key is on a curve that was not offered")
+    point = ECDHKeyPair.generate(curve)
+    secret = point.agree(leaf_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+    message = kx.ClientECDiffieHellmanPublic(point.public)
+    return kx.build_client_key_exchange(kx.CLIENT_EC_DIFFIE_HELLMAN_PUBLIC, message), secret
 
 
 def _encrypted_pre_master_secret(

@@ -76,6 +76,7 @@ def common_suites(offer: ClientOffer, profile: Profile) -> tuple[CipherSuite, ..
     first, second = (profile.cipher_suites, offered) if profile.server_preference else (offered, profile.cipher_suites)
     wanted = frozenset(second)
     common = [SUITES[value] for value in dict.fromkeys(first) if value in wanted and value in SUITES]
+    common = [suite for suite in common if not suite.key_exchange.fixed]
     if profile.verify is Verify.REQUIRED:
         # an anonymous suite cannot carry the client's certificate (§7.4.4), so it cannot satisfy the profile
         common = [suite for suite in common if not suite.key_exchange.anonymous]

@@ -80,6 +80,8 @@ def key_use(exchange: KeyExchange, leaf: ParsedCertificate) -> KeyUse | None:
         key = leaf.public_key
         short = isinstance(key, RSAPublicKey) and key.key_size <= EXPORT_RSA_BITS
         return KeyUse.ENCIPHER if short else KeyUse.SIGN
+    if exchange.fixed:
+        return KeyUse.AGREE
     if exchange.signed:
         return KeyUse.SIGN
     return KeyUse.ENCIPHER if exchange.premaster in {Premaster.RSA, Premaster.RSA_PSK} else None
