@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from tlsexit.alerts import AlertDescription as Alert
-from tlsexit.alerts import AlertReceived, ExitFailed, LocalError, TruncatedError, UnknownPskIdentity
+from tlsexit.alerts import AlertReceived, DecryptError, ExitFailed, LocalError, TruncatedError, UnknownPskIdentity
 from tlsexit.cli import codes
 from tlsexit.cli.problems import Problem, exit_code, one_line, sentence, usage_problems
 
@@ -42,6 +42,15 @@ def test_an_alert_is_told_with_what_it_answers() -> None:
         sentence(AlertReceived(40), after="ClientHello") == "the peer sent handshake_failure(40) after our ClientHello"
     )
     assert sentence(TruncatedError("cut"), after="ClientHello") == "cut"
+
+
+def test_a_failure_that_the_peer_was_not_told_is_told_here() -> None:
+    """§7.4.7.1: a failed decryption goes on with a random premaster secret, and only Finished is wrong."""
+    error = DecryptError("Finished does not match the handshake")
+    error.__cause__ = ExitFailed("CryptData", Alert.INTERNAL_ERROR, "failed (OSError)")
+    assert sentence(error) == (
+        "decrypt_error(51): Finished does not match the handshake (before that, CryptData: failed (OSError))"
+    )
 
 
 def test_a_problem_is_one_line_that_a_terminal_can_stand() -> None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tlsexit.alerts import AlertReceived, LocalError, TlsError, TruncatedError
+from tlsexit.alerts import AlertReceived, ExitFailed, LocalError, PeerError, TlsError, TruncatedError
 from tlsexit.cli import codes
 
 
@@ -50,6 +50,9 @@ def sentence(error: BaseException, *, after: str | None = None) -> str:
     """Return what to tell about an error. ``after`` is the last message sent, which an alert most likely answers."""
     if isinstance(error, AlertReceived) and after is not None:
         return f"{error} after our {after}"
+    if isinstance(error, PeerError) and isinstance(error.__cause__, ExitFailed):
+        # a wrong Finished may be all that shows of a premaster secret that an exit could not decrypt (§7.4.7.1)
+        return f"{error} (before that, {error.__cause__.phase}: {error.__cause__.reason})"
     if isinstance(error, TlsError):
         return str(error)
     if isinstance(error, TimeoutError):
