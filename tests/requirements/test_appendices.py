@@ -146,7 +146,7 @@ def test_nobody_is_trusted_by_default() -> None:
 
 
 def test_certificates_can_be_looked_at() -> None:
-    """R2246-D.3-02: the application has the peer's chain, and the path up to the authority on request."""
+    """R2246-D.3-02, R2246-7.4.2-09, R2246-7.4.2-10: the chain in order, and the path up to the authority."""
     client = client_end(RSA)
     server = server_end(RSA, builtin=pki().builtin(Role.SERVER, intermediate=True))
     handshake(client, server)

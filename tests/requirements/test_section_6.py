@@ -252,7 +252,7 @@ def test_another_version_after_negotiation(role: Role, version: int) -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_a_warning_inside_a_message(role: Role) -> None:
-    """R2246-6.2.1-10: between two records of one flight, and between two fragments of one message."""
+    """R2246-6.2.1-10, R2246-7.4.9-06: between records of one flight and fragments of one message, and not hashed."""
     name = "client_key_exchange" if role is Role.CLIENT else "certificate"
     trace = honest(role)
     forge = opposite(role).play(until(trace, name))

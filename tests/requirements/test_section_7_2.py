@@ -15,6 +15,7 @@ from tests.support.forge import Forge, Step
 from tests.support.pair import End
 from tests.support.pki import END, NOW, START, faulty, pki
 from tests.support.scripted import ScriptedExit
+from tests.support.sessions import Sessions
 from tests.support.traces import (
     ANY_MESSAGE,
     alter,
@@ -31,7 +32,7 @@ from tests.support.traces import (
     until,
 )
 from tests.support.wiretap import derive_keys
-from tlsexit.alerts import ALWAYS_FATAL, AlertDescription, AlertLevel
+from tlsexit.alerts import ALWAYS_FATAL, AlertDescription, AlertLevel, TruncatedError
 from tlsexit.constants import Role
 from tlsexit.crypto.groups import dh_group
 from tlsexit.exits.answers import Failed
@@ -39,6 +40,7 @@ from tlsexit.exits.phases import ExitPhase
 from tlsexit.handshake import keyexchange as kx
 from tlsexit.handshake.certificate import Certificate, CertificateVerify
 from tlsexit.handshake.enums import HandshakeType
+from tlsexit.handshake.extensions import Extension
 from tlsexit.policy import BuiltinPki
 from tlsexit.profile import Verify
 from tlsexit.wire import build
@@ -399,3 +401,34 @@ def test_the_secrets_of_a_failed_connection_are_forgotten(role: Role, suite: int
     connection: Any = quietly(forge.target)
     assert not any(keeps(connection, secret) for secret in secrets)
     assert connection.session is None
+
+
+# ------------------------------------------------------------------------------------------------ closing
+
+
+def test_pending_writes_are_discarded() -> None:
+    """R2246-7.2.1-02: behind our close_notify comes nothing, though data had been waiting for new keys."""
+    forge = established(Role.CLIENT, RSA, renegotiation=True)
+    connection = forge.target.connection
+    saved = forge.verify_data
+    forge.begin()
+    forge.hello = {"extensions": (Extension(0xFF01, b"\x0c" + saved),)}
+    forge.play(until(client_trace(RSA), "finished"))
+    connection.send(b"sent under the old keys")
+    forge.listen()
+    assert forge.application_data == b"sent under the old keys"
+    forge.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
+    assert forge.warnings == [AlertDescription.CLOSE_NOTIFY]
+    assert connection.data_to_send() == b""
+
+
+def test_a_disorderly_end_leaves_the_session() -> None:
+    """RFC 4346 §7.2.1 took back what RFC 2246 said of sessions; the truncation is reported all the same."""
+    sessions = Sessions()
+    server = server_end(RSA, config={"session_store": sessions})
+    forge = Forge(server, RSA).play(client_trace(RSA))
+    server.connection.receive_eof()
+    server.drive()
+    assert isinstance(server.connection.error, TruncatedError)
+    assert len(sessions.kept) == 1
+    assert forge.fatal is None

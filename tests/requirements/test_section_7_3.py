@@ -95,7 +95,7 @@ def test_the_flight_of_the_client(suite: int, asked: bool, has: bool, expected: 
 
 @pytest.mark.parametrize("suite", [RSA, DHE_RSA])
 def test_the_client_finishes_first(suite: int) -> None:
-    """R2246-7.3-04, R2246-7.4.9-07: in a full handshake; the tap has computed the second Finished over the first."""
+    """R2246-7.3-04, R2246-7.4.9-05, R2246-7.4.9-07: the tap has computed the second Finished over the first."""
     tap = tapped_ends(suite).handshake()
     assert [sender for sender, _ in tap.finished] == [Role.CLIENT, Role.SERVER]
     changes = [item.sender for item in tap.records if item.content_type == 20]
@@ -262,10 +262,20 @@ def test_randoms_are_new_in_every_handshake() -> None:
     ],
 )
 def test_suites_that_the_server_cannot_complete(has: int, offered: int) -> None:
-    """R2246-7.4.1.2-12, R2246-A.5-02, R2246-D.4-01: with its default suites and one kind of key."""
+    """R2246-7.4.1.2-12, R2246-7.2.2-21, R2246-A.5-02, R2246-D.4-01: with its default suites and one kind of key."""
     kind = SUITES[has].key_exchange.certificate or KeyType.RSA
     server = server_end(*DEFAULT_SUITES, builtin=pki(kind).builtin(Role.SERVER))
     refused(Forge(server, offered).play((client_hello,)), AlertDescription.HANDSHAKE_FAILURE)
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_extra_data_behind_the_compression_methods(count: int) -> None:
+    """R2246-7.4.1.2-20: hashed and otherwise ignored, if it has the form of extensions (RFC 4366 §2.1)."""
+    extra = tuple(Extension(0x2A00 + number, bytes(range(number))) for number in range(count))
+    forge = Forge(server_end(RSA), RSA, {"extensions": extra}).play(client_trace(RSA))
+    assert forge.server_hello is not None
+    assert forge.server_hello.extensions is None
+    carries_data(forge)
 
 
 def test_what_a_client_offers_by_default() -> None:
@@ -443,3 +453,25 @@ def test_when_a_client_signals_a_fallback() -> None:
     assert retry.cipher_suites == (RSA, 0x5600)
     assert again.session_id == session.session_id
     assert 0x5600 not in again.cipher_suites
+
+
+# ------------------------------------------------------------------------------------------------ old sessions
+
+
+def test_a_session_of_an_earlier_connection_and_of_the_same() -> None:
+    """R2246-7.4.1.2-07: after the first is closed, and in a renegotiation, where the server takes it up again."""
+    store = Sessions()
+    server = server_end(RSA, renegotiation=True, config={"session_store": store})
+    forge = Forge(server, RSA).play(client_trace(RSA))
+    session = next(iter(store.kept.values()))
+    saved = forge.verify_data
+    forge.session = session
+    forge.begin()
+    forge.hello = {"extensions": (Extension(0xFF01, b"\x0c" + saved),)}
+    carries_data(forge.play(resumed_trace(Role.CLIENT)))
+    assert server.connection.context.resumed
+    forge.send_alert(1, AlertDescription.CLOSE_NOTIFY)
+    assert server.connection.closed
+    later = Forge(server_end(RSA, config={"session_store": store}), RSA, session=session)
+    carries_data(later.play(resumed_trace(Role.CLIENT)))
+    assert later.target.connection.context.resumed
