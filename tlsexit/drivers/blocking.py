@@ -73,7 +73,11 @@ def wrap_socket(
     own_task = task is None
     if task is None:
         task = Task(config or system_config())
-        run(task, exits, pki)
+        try:
+            run(task, exits, pki)
+        except BaseException:
+            sock.close()
+            raise
     connection = task.connection(
         profile, session=session, remote_address=_address(sock.getpeername), local_address=_address(sock.getsockname)
     )
@@ -91,7 +95,7 @@ class TlsSocket:
     """A socket's methods over TLS; a context manager that closes with close_notify.
 
     A truncated connection raises :class:`~tlsexit.alerts.TruncatedError` from :meth:`recv`; only close_notify reads as
-    the end, ``b""`` (RFC 2246 §7.2.1).
+    the end, ``b""`` (RFC 2246 §7.2.1). Not for two threads at once: even reading may have to write.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class TlsSocket:
         self._own_task = own_task
         self._received: deque[bytes] = deque()
         self._global_area = b""
+        self._completed = False
         self._socket_closed = False
 
     # -------------------------------------------------------------------------------------------- handshake
@@ -115,10 +120,15 @@ class TlsSocket:
         self._connection.start()
         try:
             self._drive()
-            while not self._connection.established:
+            # what follows the handshake may be in the same segment, the end of the connection too
+            while not self._completed:
                 self._raise_if_closed()
                 if deadline is not None:
-                    self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        # however steadily the peer goes on
+                        raise TimeoutError("the handshake timed out")
+                    self._socket.settimeout(left)
                 self._read_more()
         finally:
             if not self._socket_closed:
@@ -287,6 +297,7 @@ class TlsSocket:
             if isinstance(event, ApplicationData):
                 self._received.append(event.data)
             elif isinstance(event, HandshakeCompleted):
+                self._completed = True
                 self._global_area = event.global_area
 
     def _flush(self) -> None:
@@ -296,6 +307,9 @@ class TlsSocket:
         try:
             self._socket.sendall(data)
         except OSError:
+            if self._connection.peer_closed:
+                # who has sent close_notify need not wait for ours (§7.2.1)
+                return
             # what the peer said before it hung up says more than "broken pipe"
             if self._connection.error is not None:
                 raise self._connection.error from None
