@@ -32,15 +32,19 @@ def export_keying_material(
     )
 
 
-def channel_binding(connection: Connection, kind: str = "tls-unique") -> bytes:
+def channel_binding(connection: Connection, kind: str = "tls-unique", *, allow_legacy: bool = False) -> bytes:
     """Return a channel binding of this connection: ``tls-unique`` or ``tls-server-end-point`` (RFC 5929 §3, §4).
 
     ``tls-unique`` is the first Finished of the last handshake: the client's, or the server's if the session was
-    resumed. Raises :class:`LocalError` before the handshake is complete, and if the server has no certificate.
+    resumed; after a resumption without the extended master secret it may be the same on two connections, and is
+    refused unless ``allow_legacy`` (RFC 7627 §5.4). Raises :class:`LocalError` also before the handshake is complete,
+    and if the server has no certificate.
     """
     established = _established(connection)
     if kind == "tls-unique":
-        finished = established.finished
+        finished, context = established.finished, established.context
+        if context.resumed and not (context.extended_master_secret or allow_legacy):
+            raise LocalError("without the extended master secret tls-unique does not identify a resumed connection")
         return finished.server if established.context.resumed else finished.client
     if kind == "tls-server-end-point":
         context = established.context

@@ -196,6 +196,10 @@ class Channel:
         if self._observer is not None:
             self._observe(True, ContentType.APPLICATION_DATA, None, bytes(data))
 
+    def fix_version(self, version: int) -> None:
+        """The version is negotiated: every record from now on carries it (§6.2.1)."""
+        self.records.version = version
+
     def limit_fragments(self, size: int) -> None:
         """Send and accept at most ``size`` bytes in a record from now on (RFC 6066 §4).
 

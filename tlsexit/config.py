@@ -26,6 +26,9 @@ class Config:
     session_store: SessionStore | None = None
     """Where a server remembers sessions; None means that it hands out no session ids."""
 
+    session_context: bytes = b""
+    """Set a different one for each of several servers that share a store or ticket keys but not whom they accept."""
+
     tickets: TicketProtector | None = None
     """What seals session tickets; None means that a server hands out none (RFC 5077)."""
 

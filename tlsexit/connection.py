@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from tlsexit.alerts import (
@@ -38,6 +40,7 @@ from tlsexit.exits.answers import Answer
 from tlsexit.exits.calls import EndSessionCall, ExitCall, HandshakeAlertCall
 from tlsexit.exits.context import SessionContext, TaskContext
 from tlsexit.exits.outcome import outcome
+from tlsexit.failures import drop_frames, internal
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest
@@ -108,6 +111,8 @@ class Connection:
         self._peer_closed = False
         self._held: list[bytes] = []
         self._held_size = 0
+        self._proven: SessionContext | None = None
+        self._exit_failure: ExitFailed | None = None
 
     # -------------------------------------------------------------------------------------------- what it shows
 
@@ -123,8 +128,18 @@ class Connection:
 
     @property
     def context(self) -> SessionContext:
-        """What is known of the session so far."""
-        return self._state.context
+        """What is known of the session. During a renegotiation that is what the last complete handshake has proven."""
+        return self._proven or self._state.context
+
+    @property
+    def exit_failure(self) -> ExitFailed | None:
+        """What went wrong in an exit, if anything did; the peer may not be told, as in decryption (§7.4.7.1)."""
+        return self._exit_failure
+
+    @property
+    def held_size(self) -> int:
+        """Bytes of application data accepted but held back until a renegotiation is complete."""
+        return self._held_size
 
     @property
     def pending_exit(self) -> ExitCall | None:
@@ -174,6 +189,8 @@ class Connection:
                 seen = self._channel.saw_close_notify()
                 self._peer_closed = bool(seen)
                 self._awaits_close_notify = seen is None
+                if seen is not None:
+                    self._records.forget_keys()
             return
         if self._pending is not None and self._records.buffered + len(data) > self._config.max_buffered_input:
             raise LocalError(f"{self._pending.phase.value} is pending; answer it before reading on")
@@ -183,7 +200,10 @@ class Connection:
     def receive_eof(self) -> None:
         """The transport has ended. Without close_notify that is a truncation, and reported as one (§7.2.1)."""
         self._eof = True
-        if isinstance(self._state, states.Idle):
+        if self.closed and self._awaits_close_notify:
+            self._awaits_close_notify = False
+            self._records.forget_keys()
+        elif isinstance(self._state, states.Idle):
             # nothing has begun: no question, and no error either
             self.close()
         elif self._pending is None:
@@ -205,6 +225,7 @@ class Connection:
         try:
             given: Input = Answered(call, outcome(call, answer))
         except ExitFailed as error:
+            self._exit_failure = error
             given = Refused(call, error)
         self._feed(given)
         self._process()
@@ -259,7 +280,16 @@ class Connection:
             self._channel.send_alert(AlertLevel.WARNING, AlertDescription.USER_CANCELED)
         self._channel.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
         self._awaits_close_notify = self._established and not self._eof
-        self._end(None, AlertLevel.WARNING, AlertDescription.USER_CANCELED, remote=False)
+        error = LocalError("data accepted during a renegotiation was not sent") if self._held else None
+        self._end(error, AlertLevel.WARNING, AlertDescription.USER_CANCELED, remote=False)
+
+    def abort(self) -> None:
+        """End here and now without telling the peer: a pending question is dropped, only the last one is asked."""
+        if isinstance(self._state, states.Idle):
+            self.close()
+        elif not self.closed:
+            error = LocalError("the connection was aborted")
+            self._end(error, AlertLevel.FATAL, AlertDescription.USER_CANCELED, remote=False)
 
     # -------------------------------------------------------------------------------------------- the middle
 
@@ -282,6 +312,8 @@ class Connection:
                     self._feed(item)
         except PeerError as error:
             self._fail(error, error.description)
+        except Exception as error:
+            self._fail(internal(error), AlertDescription.INTERNAL_ERROR)
 
     def _feed(self, given: Input) -> None:
         """Run one step of the handshake and carry out its actions."""
@@ -289,7 +321,7 @@ class Connection:
             result = self._step(given)
             self._state = result.state
             for action in result.actions:
-                _PERFORM[type(action)](self, action)
+                self._perform(action)
             if result.replay is not None:
                 self._feed(result.replay)
         except (PeerError, ExitFailed) as error:
@@ -298,11 +330,25 @@ class Connection:
     def _step(self, given: Input) -> Step:
         try:
             return step(self._role, self._state, given, self._config)
+        except (PeerError, ExitFailed):
+            raise
         except LocalError as error:
-            if not isinstance(given, Answered):
-                raise
-            # right for the phase, and yet no message holds it: a signature of 70 000 bytes
-            raise ExitFailed(given.call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
+            if isinstance(given, Answered):
+                # right for the phase, and yet no message holds it: a signature of 70 000 bytes
+                raise ExitFailed(given.call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
+            if isinstance(given, (Start, Renegotiate)):
+                raise  # the caller's own mistake
+            raise internal(error) from error
+        except Exception as error:
+            raise internal(error) from error
+
+    def _perform(self, action: actions.Action) -> None:
+        try:
+            _PERFORM[type(action)](self, action)
+        except PeerError:
+            raise
+        except Exception as error:
+            raise internal(error) from error
 
     def _on_application_data(self, fragment: bytes) -> None:
         if not self._can_read:
@@ -351,7 +397,10 @@ class Connection:
 
     def _fail(self, error: PeerError | ExitFailed, description: AlertDescription) -> None:
         """Send the fatal alert the error names, and end."""
-        _drop_frames(error)
+        if error.__cause__ is None and error is not self._exit_failure:
+            # a wrong Finished may be all the peer shows of a premaster secret that an exit failed to decrypt
+            error.__cause__ = self._exit_failure
+        drop_frames(error)
         self._channel.send_alert(AlertLevel.FATAL, description)
         self._forget()
         self._end(error, AlertLevel.FATAL, description, remote=False)
@@ -361,7 +410,11 @@ class Connection:
         context = self._state.context
         # a renegotiation that fails is a handshake that fails, on an established session all the same
         asked_done = isinstance(self._state, (states.Established, states.AskHandshakeDone))
-        self._state = states.Closed(context)
+        if not asked_done:
+            # what a handshake claimed without completing must not pass for proven
+            self._state = states.Closed(replace(context, peer_trusted=False, authentication=None, psk_identity=None))
+        else:
+            self._state = states.Closed(context)
         self._error = error
         self._can_read = self._can_write = False
         if not self._awaits_close_notify:
@@ -378,8 +431,10 @@ class Connection:
         store = self._config.session_store
         if store is not None and self._role is Role.SERVER:
             # in a renegotiation there are two: the session in force and the one under negotiation
-            for session_id in {self._session_id, self.context.session_id} - {b""}:
-                store.remove(session_id)
+            for session_id in {self._session_id, self._state.context.session_id} - {b""}:
+                # a store that is out of order must not keep the alert from going out
+                with suppress(Exception):
+                    store.remove(session_id)
 
     def _ask(self, call: ExitCall) -> None:
         self._pending = call
@@ -387,18 +442,6 @@ class Connection:
             self._config.observer(PhaseSeen(call.phase, call))
 
     # -------------------------------------------------------------------------------------------- actions
-
-    def _perform_send(self, action: actions.Send) -> None:
-        self._channel.send_message(action.message, action.raw)
-
-    def _perform_send_v2_client_hello(self, action: actions.SendV2ClientHello) -> None:
-        self._channel.send_v2_client_hello(action.message, action.raw)
-
-    def _perform_send_warning(self, action: actions.SendWarning) -> None:
-        self._channel.send_alert(AlertLevel.WARNING, action.description)
-
-    def _perform_send_change_cipher_spec(self, action: actions.SendChangeCipherSpec) -> None:
-        self._channel.send_change_cipher_spec()
 
     def _perform_install_write(self, action: actions.InstallWrite) -> None:
         self._can_write = False
@@ -408,18 +451,9 @@ class Connection:
         self._can_read = False
         self._channel.change_read_keys(action.keys)
 
-    def _perform_fix_version(self, action: actions.FixVersion) -> None:
-        self._records.version = action.version
-
-    def _perform_limit_fragments(self, action: actions.LimitFragments) -> None:
-        self._channel.limit_fragments(action.size)
-
     def _perform_log_secret(self, action: actions.LogSecret) -> None:
         if self._config.key_log is not None:
             self._config.key_log(f"CLIENT_RANDOM {action.client_random.hex()} {action.master_secret.hex()}")
-
-    def _perform_ask(self, action: actions.Ask) -> None:
-        self._ask(action.call)
 
     def _perform_remember(self, action: actions.Remember) -> None:
         session = action.session
@@ -431,6 +465,7 @@ class Connection:
     def _perform_emit(self, action: actions.Emit) -> None:
         if isinstance(action.event, HandshakeCompleted):
             self._established = self._can_read = self._can_write = True
+            self._proven = action.event.context
             self._session_id = action.event.context.session_id
             self._unanswered = 0
             self._events.append(action.event)
@@ -441,29 +476,17 @@ class Connection:
         self._events.append(action.event)
 
 
-def _drop_frames(error: TlsError) -> None:
-    """Let go of the frames that led to an error kept for the caller: they hold the secrets of the state (§7.2.2).
-
-    What an exit of the user's raised keeps its own, for the log.
-    """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(error, PeerError) or isinstance(seen, TlsError):
-            seen.__traceback__ = None
-        seen = seen.__cause__ or seen.__context__
-
-
 _PERFORM: Final[dict[type[Any], Callable[[Connection, Any], None]]] = {
-    actions.Send: Connection._perform_send,
-    actions.SendWarning: Connection._perform_send_warning,
-    actions.SendChangeCipherSpec: Connection._perform_send_change_cipher_spec,
+    actions.Send: lambda self, action: self._channel.send_message(action.message, action.raw),
+    actions.SendV2ClientHello: lambda self, action: self._channel.send_v2_client_hello(action.message, action.raw),
+    actions.SendWarning: lambda self, action: self._channel.send_alert(AlertLevel.WARNING, action.description),
+    actions.SendChangeCipherSpec: lambda self, action: self._channel.send_change_cipher_spec(),
     actions.InstallWrite: Connection._perform_install_write,
     actions.InstallRead: Connection._perform_install_read,
-    actions.SendV2ClientHello: Connection._perform_send_v2_client_hello,
-    actions.LimitFragments: Connection._perform_limit_fragments,
-    actions.FixVersion: Connection._perform_fix_version,
+    actions.FixVersion: lambda self, action: self._channel.fix_version(action.version),
+    actions.LimitFragments: lambda self, action: self._channel.limit_fragments(action.size),
     actions.LogSecret: Connection._perform_log_secret,
-    actions.Ask: Connection._perform_ask,
+    actions.Ask: lambda self, action: self._ask(action.call),
     actions.Remember: Connection._perform_remember,
     actions.Emit: Connection._perform_emit,
 }

@@ -46,6 +46,8 @@ _TUPLES: Final = (
     "trusted_authorities",
 )
 
+_FILTERS: Final = frozenset({"root_ca_ids", "dn_user", "dn_issuer"})
+
 CHANGEABLE: Final = frozenset(
     {"cipher_suites", "verify", "user_certificate_id", "root_ca_ids", "depth", "dn_user", "dn_issuer", "parm"}
 )
@@ -185,7 +187,15 @@ class Profile:
     @property
     def demands(self) -> bytes:
         """A digest of what is demanded of the peer: who has met one set of demands has not met another."""
-        demands = (self.id, self.root_ca_ids, self.depth, self.dn_user, self.dn_issuer, self.minimum_rsa_bits)
+        demands = (
+            self.id,
+            self.user_certificate_id,
+            self.root_ca_ids,
+            self.depth,
+            self.dn_user,
+            self.dn_issuer,
+            self.minimum_rsa_bits,
+        )
         return sha256(repr(demands).encode()).digest()[:16]
 
     def changed(self, changes: Mapping[str, Any]) -> Profile:
@@ -194,6 +204,9 @@ class Profile:
             if name not in CHANGEABLE:
                 known = name in {item.name for item in fields(self)}
                 raise LocalError(f"{name} is {'read-only' if known else 'not an element of a profile'}")
+            if name in _FILTERS and getattr(self, name) and not changes[name]:
+                # empty stands for everybody: a filter that an exit meant to close would stand open
+                raise LocalError(f"{name} restricts the peer and cannot be emptied")
         return replace(self, **changes) if changes else self
 
 

@@ -83,9 +83,12 @@ class MemorySessionStore:
         if session is None:
             return None
         if not 0 <= self._clock() - session.created < self._lifetime:
-            del self._sessions[session_id]
+            self._sessions.pop(session_id, None)
             return None
-        self._sessions.move_to_end(session_id)
+        try:
+            self._sessions.move_to_end(session_id)
+        except KeyError:
+            return None  # removed meanwhile by another thread
         return session
 
     def put(self, session: Session) -> None:

@@ -11,7 +11,7 @@ from tests.support.ends import DHE_RSA, RSA, RSA_RC4, check_phases, client_end, 
 from tests.support.forge import EMPTY_RENEGOTIATION_INFO, ENCRYPT_THEN_MAC, EXTENDED_MASTER_SECRET, Forge
 from tests.support.grammar import phases
 from tests.support.pair import End, pump
-from tests.support.sessions import Sessions, old_session, resuming_forge
+from tests.support.sessions import Sessions, demands, old_session, resuming_forge
 from tests.support.traces import client_hello, client_trace, finished, resumed_trace, server_hello, server_trace
 from tlsexit.alerts import AlertDescription, AlertLevel, PeerError
 from tlsexit.constants import Role
@@ -19,7 +19,7 @@ from tlsexit.events import HandshakeCompleted
 from tlsexit.exits.context import Authentication
 from tlsexit.handshake import states
 from tlsexit.handshake.extensions import Extension
-from tlsexit.profile import Profile, Verify
+from tlsexit.profile import Verify
 from tlsexit.session import MemorySessionStore, Session
 
 
@@ -420,9 +420,8 @@ def test_the_global_area_of_a_resumed_session() -> None:
 @pytest.mark.parametrize("role", Role)
 def test_demands_on_the_peer_are_part_of_the_session(role: Role, changed: dict[str, Any]) -> None:
     """R2246-F.1.4-01: who has met the demands of one profile has not met those of another."""
-    profile = Profile.client(**changed)
-    assert profile.demands != Profile.client().demands
-    session = old_session(demands=profile.demands)
+    assert demands(**changed) != demands()
+    session = old_session(demands=demands(**changed))
     forge = resuming_forge(role, session)
     state = forge.play((client_hello,) if role is Role.CLIENT else ()).target.connection.state
     if role is Role.CLIENT:

@@ -18,6 +18,7 @@ from tests.support.forge import EMPTY_RENEGOTIATION_INFO, Forge
 from tests.support.pair import End, pump
 from tests.support.redis import redis_url
 from tests.support.reunion import Reunion
+from tests.support.sessions import demands
 from tests.support.stores import KEY, Clock, Failures, session
 from tests.support.traces import client_hello, resumed_trace
 from tlsexit.alerts import AlertDescription, HandshakeFailure, IllegalParameter
@@ -338,7 +339,7 @@ def test_a_ticket_for_a_server_without_keys(clock: Clock) -> None:
     """It is ignored, and the id beside it is looked up; the answer has no such extension."""
     store = MemorySessionStore(clock)
     _, server = Reunion(clock, store).ends()
-    kept = session(clock, demands=server.connection.context.profile.demands)
+    kept = session(clock, demands=demands())
     store.put(kept)
     extensions = (EMPTY_RENEGOTIATION_INFO, Extension(ExtensionType.SESSION_TICKET, b"ticket"))
     forge = Forge(server, RSA, {"extensions": extensions}, session=kept).play(resumed_trace(Role.CLIENT))
@@ -352,7 +353,7 @@ def test_a_ticket_without_an_id(clock: Clock) -> None:
     """R5077-3.4-01: there is nothing to echo, so ServerHello has an empty id; the handshake is an abbreviated one."""
     keys = TicketKeys(clock)
     _, server = Reunion(clock, None, keys).ends()
-    sealed = session(clock, session_id=b"", demands=server.connection.context.profile.demands)
+    sealed = session(clock, session_id=b"", demands=demands())
     extensions = (EMPTY_RENEGOTIATION_INFO, Extension(ExtensionType.SESSION_TICKET, keys.seal(sealed)))
     forge = Forge(server, RSA, {"extensions": extensions}, session=sealed).play(resumed_trace(Role.CLIENT))
     carries_data(forge)
@@ -365,6 +366,6 @@ def test_a_ticket_of_a_session_that_must_not_be_resumed(clock: Clock) -> None:
     """The EMS rules hold for tickets that come from elsewhere too (R7627-5.3-01)."""
     keys = TicketKeys(clock)
     _, server = Reunion(clock, None, keys).ends()
-    ticket = keys.seal(session(clock, extended_master_secret=True, demands=server.connection.context.profile.demands))
+    ticket = keys.seal(session(clock, extended_master_secret=True, demands=demands()))
     extensions = (EMPTY_RENEGOTIATION_INFO, Extension(ExtensionType.SESSION_TICKET, ticket))
     refused(Forge(server, RSA, {"extensions": extensions}).play((client_hello,)), AlertDescription.HANDSHAKE_FAILURE)

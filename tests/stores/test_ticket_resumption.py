@@ -12,6 +12,7 @@ from tests.support.ends import RSA, client_end, server_end
 from tests.support.forge import EMPTY_RENEGOTIATION_INFO, Forge, Step, Trace
 from tests.support.pair import End, pump
 from tests.support.reunion import Reunion, handed_out, promised
+from tests.support.sessions import demands
 from tests.support.stores import Clock, session
 from tests.support.traces import (
     SESSION_ID,
@@ -30,7 +31,7 @@ from tlsexit.constants import Role
 from tlsexit.handshake.enums import ExtensionType, HandshakeType
 from tlsexit.handshake.extensions import Extension, find
 from tlsexit.handshake.finished import NewSessionTicket
-from tlsexit.profile import Profile, Verify
+from tlsexit.profile import Verify
 from tlsexit.session import MemorySessionStore, Session
 from tlsexit.stores import TicketKeys
 
@@ -258,8 +259,7 @@ def test_an_empty_ticket_in_an_abbreviated_handshake(session_id: bytes) -> None:
 
 def held(**fields: Any) -> Session:
     """A session with a ticket that a client holds, of no extended master secret."""
-    demands = Profile.client().demands
-    return session(Clock(), **{"session_id": b"", "ticket": b"ticket", "demands": demands, **fields})
+    return session(Clock(), **{"session_id": b"", "ticket": b"ticket", "demands": demands(), **fields})
 
 
 def resuming_server(old: Session, **profile: Any) -> tuple[End, Forge]:

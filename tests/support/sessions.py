@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,7 +18,12 @@ from tlsexit.session import Session
 def old_session(**fields: Any) -> Session:
     """A session of long ago, made without the extended master secret under a profile that demanded nothing special."""
     made = Session(b"an old session", 0x0301, RSA, bytes(range(48)), 0.0, peer_trusted=True, authentication="S")
-    return replace(made, **{"demands": Profile.client().demands, **fields})
+    return replace(made, **{"demands": demands(), **fields})
+
+
+def demands(**profile: Any) -> bytes:
+    """What the ends of :mod:`tests.support.pair` demand of a peer under such a profile."""
+    return sha256(Profile.client(**profile).demands).digest()[:16]
 
 
 class Sessions:

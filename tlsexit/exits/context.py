@@ -42,6 +42,9 @@ class TaskContext:
     private_area_size: int = 0
     password: bytes | None = field(default=None, repr=False)
     exit_enabled: bool = True
+    trust: bytes = b""
+    """What stands for the exit and the authorities of this task: sessions are not resumed across different ones."""
+
     sessions_started: int = 0
 
     def next_session_reference(self) -> int:

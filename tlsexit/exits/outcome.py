@@ -19,7 +19,8 @@ def outcome(call: ExitCall, answer: object) -> Any:
     if isinstance(answer, Handled):
         return _validated(call, answer.value)
     if isinstance(answer, Failed):
-        raise _failure(call, answer) from answer.cause
+        cause = answer.cause if isinstance(answer.cause, BaseException) else None
+        raise _failure(call, answer.alert_reason, cause) from cause
     if isinstance(answer, NotHandled):
         raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, "nobody handled the phase")
     kind = type(answer).__name__
@@ -41,8 +42,8 @@ def _validated(call: ExitCall, value: object) -> Any:
         raise ExitFailed(call.phase.value, AlertDescription.INTERNAL_ERROR, reason) from error
 
 
-def _failure(call: ExitCall, answer: Failed) -> ExitFailed:
-    phase, reason, cause = call.phase.value, answer.alert_reason, answer.cause
+def _failure(call: ExitCall, reason: int | None, cause: BaseException | None) -> ExitFailed:
+    phase = call.phase.value
     if reason is None:
         text = f"failed ({type(cause).__name__})" if cause is not None else "failed"
         return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)

@@ -80,6 +80,9 @@ def common_suites(offer: ClientOffer, profile: Profile) -> tuple[CipherSuite, ..
     if profile.verify is Verify.REQUIRED:
         # an anonymous suite cannot carry the client's certificate (§7.4.4), so it cannot satisfy the profile
         common = [suite for suite in common if not suite.key_exchange.anonymous]
+        if profile.root_ca_ids or profile.dn_user or profile.dn_issuer:
+            # a pre-shared key authenticates, but has no name and no authority
+            common = [suite for suite in common if not suite.key_exchange.premaster.psk]
     if not common_groups(offer, profile):
         # RFC 4492 §4: an ECC suite only if the client's curves and point formats can be honoured
         common = [suite for suite in common if suite.key_exchange.premaster not in ELLIPTIC]

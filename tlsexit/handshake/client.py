@@ -46,6 +46,7 @@ from tlsexit.handshake.common import (
     leaf_public_key,
     new_random,
     new_session,
+    own_public_key,
     send_finished,
     settled_actions,
     transcript_digest,
@@ -69,7 +70,7 @@ def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered
     reference, profile = answer.value
     context = replace(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
     previous = None if state.established is None else state.established.finished
-    session = resume.offerable(state.session, profile, config)
+    session = resume.offerable(state.session, context, config)
     hello = ClientHello(
         ProtocolVersion.TLS_1_0,
         new_random(config),
@@ -80,6 +81,7 @@ def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered
     )
     flight = Flight(Transcript())
     if profile.v2_client_hello and previous is None:
+        hello = offer.in_v2_format(hello)
         flight.send_v2_client_hello(hello)
     else:
         flight.send(hello)
@@ -228,7 +230,7 @@ def on_certificate_chosen(state: states.AskGetClientCertificate, answer: Answere
     if not chain:
         return _send_last_part(flight, state.context, state.negotiation, master_secret)
     context = replace(state.context, own_chain=chain, authentication=Authentication.BOTH)
-    algorithm = key_type(leaf_public_key(chain, None, config))
+    algorithm = key_type(own_public_key(chain, config))
     call = CryptDataCall(context, CryptOperation.SIGN, algorithm, transcript_digest(algorithm, flight.transcript))
     asked = states.AskSignCertificateVerify(context, state.negotiation, flight.transcript, master_secret)
     return flight.then(asked, actions.Ask(call))

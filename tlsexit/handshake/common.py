@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from hmac import compare_digest
+from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from tlsexit.alerts import BadCertificate, DecryptError, UnsupportedCertificate
+from tlsexit.alerts import (
+    AlertDescription,
+    BadCertificate,
+    DecryptError,
+    ExitFailed,
+    PeerError,
+    UnsupportedCertificate,
+)
 from tlsexit.config import Config
 from tlsexit.constants import MAX_PLAINTEXT, ProtocolVersion, Role
 from tlsexit.crypto.bulk import DirectionKeys
@@ -16,12 +25,16 @@ from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.calls import HandshakeDoneCall
 from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.forms import LIBRARY_ERRORS, certificate_key
+from tlsexit.exits.phases import ExitPhase
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.negotiation import FinishedPair, Negotiation, SecurityParameters
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.session import Session
+
+_LONGEST_KEPT_CHAIN: Final = 2**14
+"""Bytes of the peer's chain that a session keeps; of a longer one, the leaf: a store holds many sessions."""
 
 
 def new_random(config: Config) -> bytes:
@@ -49,6 +62,15 @@ def leaf_public_key(chain: tuple[bytes, ...], wanted: KeyType | None, config: Co
     if wanted is not None and kind is not wanted:
         raise UnsupportedCertificate(f"the suite needs a certificate for {wanted.value}, this one is for {kind.value}")
     return key
+
+
+def own_public_key(chain: tuple[bytes, ...], config: Config) -> PublicKey:
+    """Return the key of the own chain; :class:`ExitFailed` for one that is not fit to be sent."""
+    try:
+        return leaf_public_key(chain, None, config)
+    except PeerError as error:
+        phase = ExitPhase.GET_CERTIFICATE.value
+        raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, error.reason) from error
 
 
 def transcript_digest(algorithm: KeyType, transcript: Transcript) -> bytes:
@@ -95,13 +117,28 @@ def new_session(context: SessionContext, negotiated: Negotiation, secret: bytes,
         extended_master_secret=negotiated.extended_master_secret,
         server_name=context.server_name,
         own_chain=context.own_chain,
-        peer_chain=context.peer_chain,
+        peer_chain=_worth_keeping(context),
         peer_trusted=context.peer_trusted,
         authentication=(context.authentication or Authentication.ANONYMOUS).value,
         max_fragment_length=negotiated.max_fragment_length,
-        demands=context.profile.demands,
+        demands=peer_demands(context, config),
         psk_identity=context.psk_identity,
     )
+
+
+def peer_demands(context: SessionContext, config: Config) -> bytes:
+    """Return a digest of whom this side accepts: by profile, by exit and authorities, and by configuration.
+
+    A session comes back only where it is the same, or resuming would get round CheckCertificate.
+    """
+    return sha256(context.profile.demands + context.task.trust + config.session_context).digest()[:16]
+
+
+def _worth_keeping(context: SessionContext) -> tuple[bytes, ...]:
+    """Return as much of the peer's chain as a session keeps: nothing unproven, and nothing without bound."""
+    if not context.peer_trusted:
+        return ()
+    return context.peer_chain if sum(map(len, context.peer_chain)) <= _LONGEST_KEPT_CHAIN else context.peer_chain[:1]
 
 
 def ask_handshake_done(

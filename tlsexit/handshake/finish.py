@@ -58,7 +58,14 @@ def on_request_refused(state: states.Established, given: RenegotiationRefused, c
 
 def on_hello_refused(state: states.AwaitServerHello, given: RenegotiationRefused, config: Config) -> Step:
     """The server would rather not: the connection goes on as it was (§7.2.2)."""
-    return Step(state if state.established is None else state.established)
+    if state.established is None:
+        return Step(state)
+    # the exit has been asked: its reference stays, and so does the count, or there would be no end of asking
+    asked = state.context
+    context = replace(
+        state.established.context, handshake_count=asked.handshake_count, exit_reference=asked.exit_reference
+    )
+    return Step(replace(state.established, context=context))
 
 
 def on_hello_request_ignored(state: states.State, received: Received[HelloRequest], config: Config) -> Step:
@@ -79,6 +86,8 @@ def _may_renegotiate(state: states.Established, config: Config) -> bool:
         context.profile.renegotiation
         and context.secure_renegotiation
         and context.handshake_count <= config.max_renegotiations
+        # a resumed session without the extended master secret may be another one's (triple handshake, RFC 7627 §5.3)
+        and (context.extended_master_secret or not context.resumed)
     )
 
 
@@ -108,4 +117,9 @@ def _next_context(state: states.Established) -> SessionContext:
         own_chain=(),
         authentication=None,
         session_id=b"",
+        cipher_suite=None,
+        server_name=None,
+        extended_master_secret=False,
+        alpn_protocol=None,
+        psk_identity=None,
     )

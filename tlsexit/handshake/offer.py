@@ -6,6 +6,7 @@ RFC 6962, RFC 7301, RFC 7366, RFC 7627.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hmac import compare_digest
 from ipaddress import ip_address
 
@@ -87,6 +88,12 @@ def client_extensions(
     if profile.session_tickets:
         offered.append(Extension(ExtensionType.SESSION_TICKET, session.ticket if session else b""))
     return (*offered, renegotiation_info)
+
+
+def in_v2_format(hello: ClientHello) -> ClientHello:
+    """Return what is left of a hello in SSL 2.0 format: no extensions, no session id, RFC 5746 signalled by SCSV."""
+    suites = tuple(dict.fromkeys((*hello.cipher_suites, EMPTY_RENEGOTIATION_INFO_SCSV)))
+    return replace(hello, session_id=b"", cipher_suites=suites, extensions=None)
 
 
 def accept_server_hello(

@@ -20,9 +20,16 @@ from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
 from tlsexit.crypto.schedule import ConnectionKeys, connection_keys
 from tlsexit.crypto.suites import SUITES
 from tlsexit.exits.context import Authentication, SessionContext
-from tlsexit.exits.forms import load_certificate
+from tlsexit.exits.forms import LIBRARY_ERRORS, load_certificate
 from tlsexit.handshake import actions, choice, states
-from tlsexit.handshake.common import ask_handshake_done, check_finished, new_random, send_finished, settled_actions
+from tlsexit.handshake.common import (
+    ask_handshake_done,
+    check_finished,
+    new_random,
+    peer_demands,
+    send_finished,
+    settled_actions,
+)
 from tlsexit.handshake.finished import Finished, NewSessionTicket
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ServerHello
@@ -33,17 +40,18 @@ from tlsexit.profile import Profile, Verify
 from tlsexit.session import Session
 
 
-def offerable(session: Session | None, profile: Profile, config: Config) -> Session | None:
+def offerable(session: Session | None, context: SessionContext, config: Config) -> Session | None:
     """Return what a client with this profile may offer of a session, if it wants all that would come back with it.
 
     A ticket that is not to be used any more goes; without an id to offer in its place nothing is left.
     """
+    profile = context.profile
     if (
         session is None
         or session.version != ProtocolVersion.TLS_1_0
         or session.cipher_suite not in profile.cipher_suites
         or session.server_name != profile.server_name
-        or session.demands != profile.demands
+        or session.demands != peer_demands(context, config)
         or session.extended_master_secret > profile.extended_master_secret
         or session.max_fragment_length not in (None, profile.max_fragment_length)
         or (profile.verify is Verify.ENFORCED and session.authentication != Authentication.BOTH.value)
@@ -75,7 +83,7 @@ def with_ticket(session: Session, message: NewSessionTicket, config: Config) -> 
     )
 
 
-def find_session(offer: ClientOffer, profile: Profile, config: Config) -> tuple[Session, bool] | None:
+def find_session(offer: ClientOffer, context: SessionContext, config: Config) -> tuple[Session, bool] | None:
     """Return the session the client may resume and whether its ticket is to be renewed; None for a full handshake.
 
     Raises :class:`IllegalParameter` if the hello offers a session without its suite (§7.4.1.2), and
@@ -94,7 +102,7 @@ def find_session(offer: ClientOffer, profile: Profile, config: Config) -> tuple[
         session, renew = stored, False
     else:
         return None
-    return (session, renew) if _may_resume(session, offer, profile, config) else None
+    return (session, renew) if _may_resume(session, offer, context, config) else None
 
 
 def send_resumed_hello(
@@ -249,11 +257,12 @@ def _ticket_is_usable(session: Session, profile: Profile, config: Config) -> boo
     return hint == 0 or 0 <= config.clock() - session.ticket_received < hint
 
 
-def _may_resume(session: Session, offer: ClientOffer, profile: Profile, config: Config) -> bool:
+def _may_resume(session: Session, offer: ClientOffer, context: SessionContext, config: Config) -> bool:
+    profile = context.profile
     if session.version != ProtocolVersion.TLS_1_0 or session.server_name != offer.server_name:
         return False
-    if session.demands != profile.demands:
-        # the store may be shared with a profile that trusts others
+    if session.demands != peer_demands(context, config):
+        # the store may be shared with somebody who trusts others
         return False
     if session.extended_master_secret and not offer.extended_master_secret:
         raise HandshakeFailure("the session to resume has an extended master secret, the hello does not offer it")
@@ -276,6 +285,8 @@ def _has_expired_certificate(session: Session, config: Config) -> bool:
             expires = load_certificate(der).not_valid_after_utc
         except BadCertificate:
             continue  # it never counted for anything
+        except LIBRARY_ERRORS:
+            return True  # it says no time that can be read
         if expires.timestamp() < now:
             return True
     return False

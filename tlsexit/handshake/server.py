@@ -52,6 +52,7 @@ from tlsexit.handshake.common import (
     leaf_public_key,
     new_random,
     new_session,
+    own_public_key,
     send_finished,
     settled_actions,
     transcript_digest,
@@ -82,7 +83,7 @@ def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHel
     offer = choice.read_client_hello(received.message, state.previous, state.context.profile)
     transcript = Transcript().add(received.raw)
     context = replace(state.context, server_name=offer.server_name)
-    resumable = resume.find_session(offer, context.profile, config)
+    resumable = resume.find_session(offer, context, config)
     if resumable is not None:
         return resume.send_resumed_hello(context, offer, *resumable, transcript, config)
     candidates = choice.common_suites(offer, context.profile)
@@ -235,7 +236,7 @@ def _usable_key_type(chain: tuple[bytes, ...], offer: ClientOffer, config: Confi
     """Return what kind of key the leaf holds; None if there is none, or on a curve the client does not list."""
     if not chain:
         return None
-    key = leaf_public_key(chain, None, config)
+    key = own_public_key(chain, config)
     if offer.groups is not None and isinstance(key, EllipticCurvePublicKey) and curve_of(key) not in offer.groups:
         # RFC 4492 §5.3: "the public key in the server's certificate MUST respect the client's choice"
         return None
@@ -284,7 +285,7 @@ def _send_hello(
         if negotiated.status_request:
             flight.send(CertificateStatus(CertificateStatusType.OCSP, credentials.ocsp_response or b""))
     exchange = suite.key_exchange
-    own_key = None if credentials is None else leaf_public_key(credentials.chain, None, config)
+    own_key = None if credentials is None else own_public_key(credentials.chain, config)
     ephemeral = generate_ephemeral(exchange, negotiated.groups, own_key, context.profile, config)
     if ephemeral is None:
         return _request_certificate(flight, context, negotiated, None)

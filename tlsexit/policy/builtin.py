@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from cryptography.x509 import CertificateRevocationList
@@ -84,11 +85,24 @@ class BuiltinPki:
             self._identities[identity.id] = identity
         self._authorities = {id: TrustAnchors(items) for id, items in (authorities or {}).items()}
         self._anchors: dict[tuple[str, ...], TrustAnchors] = {}
+        self._fingerprint: bytes | None = None
         self._revocation = RevocationLists(crls)
         self._policy = SignaturePolicy() if signature_policy is None else signature_policy
         self._clock = clock
         self._check_key_usage = check_key_usage
         self._allow_common_name = allow_common_name
+
+    @property
+    def fingerprint(self) -> bytes:
+        """A digest of the authorities: sessions are not resumed across two that differ."""
+        if self._fingerprint is None:
+            digest = sha256()
+            for id in sorted(self._authorities):
+                digest.update(id.encode() + b"\0")
+                for item in sorted(item.der for item in self._authorities[id].certificates):
+                    digest.update(sha256(item).digest())
+            self._fingerprint = digest.digest()
+        return self._fingerprint
 
     def answer(self, call: ExitCall) -> Answer:
         """Return the answer to any phase; a refusal carries its alert and the exception that tells why."""
