@@ -6,7 +6,8 @@ import io
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -15,6 +16,7 @@ from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.crypto.suites import SUITES
 from tlsexit.drivers.drive import Pki, run
+from tlsexit.drivers.host import for_host
 from tlsexit.events import ApplicationData, HandshakeCompleted
 from tlsexit.exits.context import SessionContext
 from tlsexit.policy import BuiltinPki, system_config
@@ -39,12 +41,16 @@ def connect(
     task: Task | None = None,
     session: Session | None = None,
     timeout: float | None = None,
+    check_host: bool = True,
 ) -> TlsSocket:
     """Connect to (host, port) and complete the handshake.
 
-    ``timeout`` in seconds bounds the connect, the whole handshake, and each later operation. Raises ``OSError`` for
-    the network, :class:`TlsError` for the protocol.
+    A profile without ``server_name`` gets the host: the name is sent, and the server's certificate must speak for it.
+    ``check_host=False`` leaves the profile as it is, so that any trusted certificate will do. ``timeout`` in seconds
+    bounds the connect, the whole handshake, and each later operation. Raises ``OSError`` for the network,
+    :class:`TlsError` for the protocol.
     """
+    profile = for_host(profile, address[0]) if check_host else profile
     sock = socket.create_connection(address, timeout)
     try:
         return wrap_socket(sock, profile, exits=exits, pki=pki, config=config, task=task, session=session)
@@ -78,10 +84,20 @@ def wrap_socket(
         except BaseException:
             sock.close()
             raise
-    connection = task.connection(
-        profile, session=session, remote_address=_address(sock.getpeername), local_address=_address(sock.getsockname)
-    )
-    tls = TlsSocket(sock, connection, exits, pki, task if own_task else None)
+    try:
+        connection = task.connection(
+            profile,
+            session=session,
+            remote_address=_address(sock.getpeername),
+            local_address=_address(sock.getsockname),
+        )
+    except BaseException:
+        sock.close()
+        if own_task:
+            task.end()
+            run(task, exits, pki)
+        raise
+    tls = TlsSocket(sock, connection, exits, pki, task, owns_task=own_task)
     if do_handshake:
         try:
             tls.do_handshake()
@@ -95,57 +111,64 @@ class TlsSocket:
     """A socket's methods over TLS; a context manager that closes with close_notify.
 
     A truncated connection raises :class:`~tlsexit.alerts.TruncatedError` from :meth:`recv`; only close_notify reads as
-    the end, ``b""`` (RFC 2246 §7.2.1). Not for two threads at once: even reading may have to write.
+    the end, ``b""`` (RFC 2246 §7.2.1). A time-out bounds each operation as a whole. A socket serves one thread at a
+    time: even reading may have to write, and both directions share the state of one connection.
     """
 
     def __init__(
-        self, sock: socket.socket, connection: Connection, exits: object, pki: Pki, own_task: Task | None = None
+        self,
+        sock: socket.socket,
+        connection: Connection,
+        exits: object,
+        pki: Pki,
+        task: Task | None = None,
+        *,
+        owns_task: bool = False,
     ) -> None:
         self._socket = sock
         self._connection = connection
         self._exits = exits
         self._pki = pki
-        self._own_task = own_task
+        self._task = task
+        self._owns_task = owns_task
         self._received: deque[bytes] = deque()
         self._global_area = b""
         self._completed = False
         self._socket_closed = False
+        self._deadline: float | None = None
+        self._cut_off = False
 
     # -------------------------------------------------------------------------------------------- handshake
 
     def do_handshake(self) -> None:
         """Complete the handshake, within the socket's time-out as a whole."""
-        timeout = self._socket.gettimeout()
-        deadline = None if timeout is None else time.monotonic() + timeout
         self._connection.start()
-        try:
+        with self._within_timeout():
             self._drive()
             # what follows the handshake may be in the same segment, the end of the connection too
             while not self._completed:
                 self._raise_if_closed()
-                if deadline is not None:
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        # however steadily the peer goes on
-                        raise TimeoutError("the handshake timed out")
-                    self._socket.settimeout(left)
                 self._read_more()
-        finally:
-            if not self._socket_closed:
-                self._socket.settimeout(timeout)
 
     # -------------------------------------------------------------------------------------------- data
 
     def recv(self, size: int = 65536) -> bytes:
-        """Return 1 to ``size`` bytes, or ``b""`` after the peer's close_notify."""
-        if size <= 0:
+        """Return 1 to ``size`` bytes, or ``b""`` after the peer's close_notify.
+
+        Raises :class:`LocalError` where it was this end that closed: what the peer had still to say is not known.
+        """
+        if size < 0:
+            raise ValueError(f"recv of {size} bytes")
+        if size == 0:
             return b""
-        while not self._received:
-            if self._connection.closed:
-                if self._connection.error is not None:
-                    raise self._connection.error
+        if not self._received:
+            with self._within_timeout():
+                while not self._received and not self._connection.closed:
+                    self._read_more()
+        if not self._received:
+            if self._connection.error is None and self._connection.peer_closed:
                 return b""
-            self._read_more()
+            raise self._connection.error or LocalError("the connection was closed by this end")
         chunk = self._received[0]
         if len(chunk) <= size:
             return self._received.popleft()
@@ -153,19 +176,32 @@ class TlsSocket:
         return chunk[:size]
 
     def recv_into(self, buffer: bytearray | memoryview, size: int = 0) -> int:
-        """Read into ``buffer``; return how many bytes."""
+        """Read into ``buffer``, at most ``size`` bytes unless that is 0; return how many."""
+        if size < 0:
+            raise ValueError(f"recv_into of {size} bytes")
         view = memoryview(buffer).cast("B")
         data = self.recv(min(size, len(view)) if size else len(view))
         view[: len(data)] = data
         return len(data)
 
+    def pending(self) -> int:
+        """Return how many bytes :meth:`recv` has at hand, without reading from the network."""
+        return sum(map(len, self._received))
+
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of ``data``."""
+        """Send all of ``data``.
+
+        If that fails or times out, nobody knows how much the peer has got: nothing more can be sent then, and every
+        later attempt raises :class:`LocalError`. What the peer sends can still be read.
+        """
         view = memoryview(data).cast("B")
-        for start in range(0, len(view), _WRITE_SIZE):
-            self._raise_if_closed()
-            self._connection.send(bytes(view[start : start + _WRITE_SIZE]))
-            self._flush()
+        with self._within_timeout():
+            for start in range(0, len(view), _WRITE_SIZE):
+                self._raise_if_closed()
+                if self._cut_off:
+                    raise LocalError("an earlier write was cut off; nothing more can be sent")
+                self._connection.send(bytes(view[start : start + _WRITE_SIZE]))
+                self._flush()
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
         """Send all of ``data`` and return its length."""
@@ -188,16 +224,34 @@ class TlsSocket:
     # -------------------------------------------------------------------------------------------- the end
 
     def unwrap(self) -> socket.socket:
-        """Exchange close_notify in both directions and give the bare socket back (§7.2.1)."""
-        # the bytes behind the peer's close_notify belong to whatever the transport carries next
-        if not self._connection.closed:
-            self._connection.close()
-            self._drive()
-            while not self._connection.peer_closed:
-                data = self._socket.recv(_READ_SIZE)
+        """Exchange close_notify in both directions and give the bare socket back (§7.2.1).
+
+        Only after an orderly end is the transport free for something else. After any other this raises what ended the
+        connection; :class:`LocalError` if it was never established, is closed already, or a write was cut off;
+        :class:`~tlsexit.alerts.TruncatedError` if the peer's close_notify cannot come any more. The socket's time-out
+        bounds the whole of it; after ``TimeoutError`` it may be tried again.
+        """
+        connection = self._connection
+        if self._socket_closed:
+            raise LocalError("the socket is closed")
+        with self._within_timeout():
+            if not connection.closed:
+                if not connection.established:
+                    raise LocalError("the handshake is not complete")
+                connection.close()
+                self._drive()
+            if connection.error is not None:
+                raise connection.error
+            if self._cut_off:
+                raise LocalError("an earlier write was cut off; the peer cannot be told of the end")
+            while not connection.peer_closed:
+                if not connection._awaits_close_notify:
+                    raise TruncatedError("the peer's close_notify never came, and the stream is broken")
+                # the bytes behind the peer's close_notify belong to whatever the transport carries next
+                data = self._receive()
                 if not data:
                     raise TruncatedError("the transport ended before the peer's close_notify")
-                self._connection.receive_data(data)
+                connection.receive_data(data)
         self._socket_closed = True
         self._end_task()
         return self._socket
@@ -206,25 +260,26 @@ class TlsSocket:
         """Send close_notify and close the socket, without waiting for the peer's; safe to repeat."""
         if self._socket_closed:
             return
-        self._connection.close()
         try:
-            self._drive()
-        except OSError:
-            # the peer is gone already: there is nobody left to notify
+            self._connection.close()
             self._drive_exits()
+            with self._within_timeout(), suppress(OSError):
+                # the peer may be gone already: then there is nobody left to notify
+                self._send_output()
         finally:
             self.abort()
 
     def abort(self) -> None:
-        """Close the socket without close_notify; the exit still hears of the end."""
+        """Close the socket without close_notify; a question that is pending is dropped, the exit hears of the end."""
         if self._socket_closed:
             return
         self._socket_closed = True
         self._socket.close()
-        if not self._connection.closed:
-            self._connection.receive_eof()
-        self._drive_exits()
-        self._end_task()
+        try:
+            self._connection.abort()
+            self._drive_exits()
+        finally:
+            self._end_task()
 
     def __enter__(self) -> Self:
         return self
@@ -279,13 +334,45 @@ class TlsSocket:
 
     # -------------------------------------------------------------------------------------------- underneath
 
+    @contextmanager
+    def _within_timeout(self) -> Iterator[None]:
+        """Let the socket's time-out bound everything in the block together, however steadily the peer goes on."""
+        timeout = self._socket.gettimeout()
+        if not timeout:
+            yield
+            return
+        self._deadline = time.monotonic() + timeout
+        try:
+            yield
+        finally:
+            self._deadline = None
+            if self._socket.fileno() >= 0:
+                self._socket.settimeout(timeout)
+
+    def _arm(self) -> None:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._socket.settimeout(left)
+
+    def _receive(self) -> bytes:
+        self._arm()
+        return self._socket.recv(_READ_SIZE)
+
     def _read_more(self) -> None:
-        data = self._socket.recv(_READ_SIZE)
+        data = self._receive()
         if data:
             self._connection.receive_data(data)
         else:
             self._connection.receive_eof()
-        self._drive()
+        self._drive_exits()
+        try:
+            self._flush()
+        except OSError:
+            # an answer that the peer no longer wants must not cost us what it said before it hung up
+            if not self._received and not self._ended_orderly:
+                raise
 
     def _drive(self) -> None:
         self._drive_exits()
@@ -301,28 +388,39 @@ class TlsSocket:
                 self._global_area = event.global_area
 
     def _flush(self) -> None:
-        data = self._connection.data_to_send()
-        if not data:
-            return
         try:
-            self._socket.sendall(data)
+            self._send_output()
         except OSError:
-            if self._connection.peer_closed:
-                # who has sent close_notify need not wait for ours (§7.2.1)
-                return
             # what the peer said before it hung up says more than "broken pipe"
-            if self._connection.error is not None:
+            if self._connection.error is not None and not self._received:
                 raise self._connection.error from None
             raise
+
+    def _send_output(self) -> None:
+        data = self._connection.data_to_send()
+        if not data or self._cut_off:
+            return
+        # until all of it is out, the stream may end inside a record, and nothing can follow
+        self._cut_off = True
+        self._arm()
+        self._socket.sendall(data)
+        self._cut_off = False
+
+    @property
+    def _ended_orderly(self) -> bool:
+        return self._connection.closed and self._connection.error is None
 
     def _raise_if_closed(self) -> None:
         if self._connection.closed:
             raise self._connection.error or LocalError("the connection is closed")
 
     def _end_task(self) -> None:
-        if self._own_task is not None:
-            self._own_task.end()
-            run(self._own_task, self._exits, self._pki)
+        if self._task is None:
+            return
+        if self._owns_task:
+            self._task.end()
+        # a task of the caller's that has ended waits with EndTask for its last session
+        run(self._task, self._exits, self._pki)
 
 
 class _RawTls(io.RawIOBase):
@@ -332,6 +430,7 @@ class _RawTls(io.RawIOBase):
         self._tls = tls
         self._readable = readable
         self._writable = writable
+        self._timed_out = False
 
     def readable(self) -> bool:
         return self._readable
@@ -340,7 +439,14 @@ class _RawTls(io.RawIOBase):
         return self._writable
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        return self._tls.recv_into(memoryview(buffer))
+        if self._timed_out:
+            # as with the files of other sockets: a buffered reader above may have lost what it had read
+            raise OSError("cannot read from timed out object")
+        try:
+            return self._tls.recv_into(memoryview(buffer))
+        except TimeoutError:
+            self._timed_out = True
+            raise
 
     def write(self, data: ReadableBuffer, /) -> int:
         return self._tls.send(memoryview(data))

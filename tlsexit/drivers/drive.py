@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
-from typing import Any, Protocol, cast
+from hashlib import sha256
+from typing import Any, Protocol
 
 from tlsexit.alerts import LocalError, PeerError
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, is_recognised
@@ -39,8 +40,8 @@ def run(target: Questioner, exits: object, pki: Pki) -> None:
     while (call := target.pending_exit) is not None:
         answer = ask(call, exits, pki)
         if not isinstance(answer, (Handled, NotHandled, Failed)):
-            answer = _run_to_end(finish(call, answer, pki))
-        target.answer(answer)
+            answer = _run_to_end(call, answer, pki)
+        _answer(target, call, answer)
 
 
 async def arun(target: Questioner, exits: object, pki: Pki) -> None:
@@ -49,29 +50,56 @@ async def arun(target: Questioner, exits: object, pki: Pki) -> None:
         answer = ask(call, exits, pki)
         if not isinstance(answer, (Handled, NotHandled, Failed)):
             answer = await finish(call, answer, pki)
-        target.answer(answer)
+        _answer(target, call, answer)
 
 
 def ask(call: ExitCall, exits: object, pki: Pki) -> Answer | Awaitable[Any]:
     """Put one call to the exit, or to ``pki``; an ``async`` method's awaitable is returned for :func:`finish`."""
+    if isinstance(call, StartTaskCall):
+        call.task.trust = trust_of(exits, pki)
     if not _enabled(call):
         return _fallback(call, pki)
     try:
         answer = _call(call, exits)
         if inspect.isawaitable(answer):
             return answer
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         return _failed(call, error)
     return _settle(call, answer, pki)
+
+
+def trust_of(exits: object, pki: Pki) -> bytes:
+    """Return what stands for who decides on peers here: the exit by its name, the built-in PKI by its authorities.
+
+    A session is resumed only where it is the same, so that a store shared by two servers opens no way from one to the
+    other. An exit that trusts differently from time to time separates its sessions with ``Config.session_context``.
+    """
+    named = exits if isinstance(exits, type) or callable(exits) else type(exits)
+    name = f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', type(named).__qualname__)}"
+    return sha256(name.encode() + b"\0" + getattr(pki, "fingerprint", b"")).digest()
 
 
 async def finish(call: ExitCall, pending: Awaitable[Any], pki: Pki) -> Answer:
-    """Await what :func:`ask` returned, and turn it into an answer."""
+    """Await what :func:`ask` returned, and turn it into an answer.
+
+    A cancellation inside the exit fails the phase; one of the task that awaits this goes on outwards.
+    """
     try:
         answer = await pending
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return _failed(call, error)
     except Exception as error:
         return _failed(call, error)
     return _settle(call, answer, pki)
+
+
+def _answer(target: Questioner, call: ExitCall, answer: Answer) -> None:
+    """Hand over an answer, unless ``target`` has ended meanwhile and asks something else by now."""
+    if target.pending_exit is call:
+        target.answer(answer)
 
 
 def _call(call: ExitCall, exits: object) -> Any:
@@ -100,12 +128,12 @@ def _fallback(call: ExitCall, pki: Pki) -> Answer:
         return NotHandled()
     try:
         return pki.answer(call)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
         # a PKI of one's own may fail too, and so does the built-in one over a profile that an exit has spoilt
         return _failed(call, error)
 
 
-def _failed(call: ExitCall, error: Exception) -> Failed:
+def _failed(call: ExitCall, error: BaseException) -> Failed:
     """An exception fails the phase; one of our own that means a recognised alert keeps it."""
     if isinstance(error, PeerError) and is_recognised(call.phase, error.description):
         return Failed(error.description, error)
@@ -117,10 +145,11 @@ def _enabled(call: ExitCall) -> bool:
     return task.exit_enabled
 
 
-def _run_to_end(work: Any) -> Answer:
+def _run_to_end(call: ExitCall, pending: Awaitable[Any], pki: Pki) -> Answer:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return cast(Answer, asyncio.run(work))
-    work.close()
+        return asyncio.run(finish(call, pending, pki))
+    if inspect.iscoroutine(pending):
+        pending.close()
     raise LocalError("an async exit under the blocking driver inside a running event loop; use the asyncio driver")

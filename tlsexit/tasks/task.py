@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from typing import Any, Final
+from weakref import WeakSet
 
 from tlsexit.alerts import ExitFailed, LocalError
 from tlsexit.config import Config
@@ -12,6 +13,7 @@ from tlsexit.exits.answers import Answer, NotHandled
 from tlsexit.exits.calls import EndTaskCall, StartTaskCall, StartTaskResult
 from tlsexit.exits.context import TaskContext
 from tlsexit.exits.outcome import outcome
+from tlsexit.handshake.states import Idle
 from tlsexit.profile import Profile
 from tlsexit.session import Session
 
@@ -22,7 +24,7 @@ class Task:
     """A group of sessions that share an exit, its public area and its on/off switch.
 
     Like a connection, a task only holds questions: :attr:`pending_exit` is StartTask at first and EndTask after
-    :meth:`end`. ``configuration`` is shown to the exit in StartTask.
+    :meth:`end`, as soon as no session of the task lives any more. ``configuration`` is shown to the exit in StartTask.
     """
 
     def __init__(self, config: Config, **configuration: Any) -> None:
@@ -31,6 +33,8 @@ class Task:
         self._pending: StartTaskCall | EndTaskCall | None = StartTaskCall(self._context)
         self._started = False
         self._ended = False
+        self._end_asked = False
+        self._connections: WeakSet[Connection] = WeakSet()
 
     @property
     def context(self) -> TaskContext:
@@ -39,8 +43,20 @@ class Task:
 
     @property
     def pending_exit(self) -> StartTaskCall | EndTaskCall | None:
-        """The question to answer next."""
+        """The question to answer next.
+
+        EndTask comes after the EndSession or HandshakeAlert of every session that has begun; until the last of these is
+        answered, it is held back.
+        """
+        if self._started and self._ended and not self._end_asked and not self.live_sessions:
+            self._end_asked = True
+            self._pending = EndTaskCall(self._context)
         return self._pending
+
+    @property
+    def live_sessions(self) -> int:
+        """How many sessions have begun whose last question has not been answered; forgotten ones do not count."""
+        return sum(1 for connection in self._connections if _lives(connection))
 
     @property
     def exit_enabled(self) -> bool:
@@ -53,7 +69,7 @@ class Task:
         StartTask: handled switches the exit on, not handled switches it off for this task's whole life; a failure
         raises :class:`ExitFailed` and the task cannot be used. EndTask: the answer changes nothing.
         """
-        call = self._pending
+        call = self.pending_exit
         if call is None:
             raise LocalError("no exit is pending")
         self._pending = None
@@ -80,7 +96,7 @@ class Task:
         """Return a new connection of this task; :class:`LocalError` before StartTask is answered or after the end."""
         if not self._started or self._ended:
             raise LocalError("the task has ended" if self._ended else "StartTask has not been answered")
-        return Connection(
+        connection = Connection(
             profile,
             self._config,
             self._context,
@@ -88,11 +104,11 @@ class Task:
             remote_address=remote_address,
             local_address=local_address,
         )
+        self._connections.add(connection)
+        return connection
 
     def end(self) -> None:
-        """End the task: EndTask becomes pending, once."""
-        if self._started and not self._ended:
-            self._pending = EndTaskCall(self._context)
+        """End the task: no new connections; EndTask becomes pending, once, when no session lives any more."""
         self._ended = True
 
     def _apply(self, result: StartTaskResult) -> None:
@@ -101,3 +117,10 @@ class Task:
         context.private_area_size = result.private_area_size
         password = result.password
         context.password = password.encode() if isinstance(password, str) else password
+
+
+def _lives(connection: Connection) -> bool:
+    """Whether the session has begun, and its exit has not heard of the end yet."""
+    if isinstance(connection.state, Idle):
+        return False
+    return not connection.closed or connection.pending_exit is not None

@@ -1,0 +1,473 @@
+"""TLS as an asyncio protocol: :class:`TlsProtocol` on the raw transport, :class:`TlsTransport` for what is above.
+
+A connection costs no task of its own; only an ``async`` exit gets one, for as long as it takes, during which nothing
+more is read from the peer. Such a task is cancelled as soon as nobody waits for its answer any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+from tlsexit.alerts import LocalError
+from tlsexit.connection import Connection
+from tlsexit.drivers.drive import Pki, ask, finish
+from tlsexit.events import ApplicationData, Closed, HandshakeCompleted
+from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
+from tlsexit.exits.calls import ExitCall
+
+HANDSHAKE_TIMEOUT: Final = 60.0
+"""Seconds a handshake may take, exits included, unless the caller says otherwise; any later exit may take as long."""
+
+SHUTDOWN_TIMEOUT: Final = 30.0
+"""Seconds the last output may take to reach the peer before the transport is aborted."""
+
+Address = tuple[str, int] | None
+
+
+class TlsTransport(asyncio.Transport):
+    """The transport an application's protocol sees; its bytes travel as application data.
+
+    ``get_extra_info`` knows, besides what the raw transport knows, ``tls_connection`` (the
+    :class:`~tlsexit.connection.Connection`), ``tls_context`` and ``tls_global_area``.
+    """
+
+    def __init__(self, lower: TlsProtocol) -> None:
+        super().__init__()
+        self._lower = lower
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._lower.write(bytes(data))
+
+    def close(self) -> None:
+        self._lower.close()
+
+    def abort(self) -> None:
+        self._lower.abort()
+
+    def is_closing(self) -> bool:
+        return self._lower.closing
+
+    def can_write_eof(self) -> bool:
+        # TLS 1.0 has no half-close: close_notify ends both directions (§7.2.1)
+        return False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._lower.extra_info(name, default)
+
+    def pause_reading(self) -> None:
+        self._lower.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._lower.resume_reading()
+
+    def is_reading(self) -> bool:
+        return not self._lower.reading_paused
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._lower.transport.set_write_buffer_limits(high, low)
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._lower.transport.get_write_buffer_limits()
+
+    def get_write_buffer_size(self) -> int:
+        return self._lower.transport.get_write_buffer_size() + self._lower.unsent_size
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._lower.application = cast(asyncio.Protocol, protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._lower.application
+
+
+class TlsProtocol(asyncio.Protocol):
+    """The protocol on the raw transport: drives one :class:`~tlsexit.connection.Connection`.
+
+    ``application`` is told ``connection_made`` once the handshake is complete. ``on_outcome`` hears, once, how the
+    handshake ended, with the transport or with the error; what ``on_end`` returns is awaited when everything is over.
+    What the application's or these callbacks raise goes to the loop's exception handler.
+    """
+
+    def __init__(
+        self,
+        application: asyncio.Protocol,
+        connect: Callable[[Address, Address], Connection],
+        exits: object,
+        pki: Pki,
+        *,
+        handshake_timeout: float = HANDSHAKE_TIMEOUT,
+        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
+        on_outcome: Callable[[TlsTransport | BaseException], None] | None = None,
+        on_end: Callable[[], Awaitable[None] | None] | None = None,
+    ) -> None:
+        self.application = application
+        self.closing = False
+        self.reading_paused = False
+        self._loop = asyncio.get_running_loop()
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        self._connect = connect
+        self._exits = exits
+        self._pki = pki
+        self._handshake_timeout = handshake_timeout
+        self._shutdown_timeout = shutdown_timeout
+        self._on_outcome = on_outcome
+        self._on_end = on_end
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._asked: ExitCall | None = None
+        self._answering: asyncio.Task[Answer] | None = None
+        self._ending: asyncio.Future[None] | None = None
+        self._begun = False
+        self._made = False
+        self._lost = False
+        self._aborted = False
+        self._timed_out = False
+        self._close_waits = False
+        self._global_area = b""
+        self._unread: deque[bytes] = deque()
+        self._backlog: deque[bytes] = deque()
+        self._backlog_size = 0
+        self._lower_full = False
+        self._told_full = False
+
+    # -------------------------------------------------------------------------------------------- raw transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        try:
+            if self.closing:
+                raise LocalError("closed before the connection was made")
+            self.connection = self._connect(
+                _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
+            )
+            self.connection.start()
+        except LocalError as error:
+            # the task has ended, say: there is no connection to drive
+            self.closing = self._lost = True
+            self._tell(error)
+            self.transport.abort()
+            return
+        self._begun = True
+        self._start_timer("handshake", self._handshake_timeout, self._on_timeout)
+        self._drive()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._begun:
+            return
+        self._unread.append(data)
+        self._drive()
+
+    def eof_received(self) -> bool:
+        if self._begun:
+            self.connection.receive_eof()
+            self._drive()
+        # what is being asked decides what becomes of the data that came before the end
+        return self._asked is not None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost = True
+        if self._begun:
+            self._on_loss(error)
+        self._finish()
+
+    def _on_loss(self, error: Exception | None) -> None:
+        if not self.connection.closed and self._asked is None:
+            self.connection.receive_eof()
+        cause = self.connection.error or error
+        if not self.connection.closed:
+            # an answer that is still awaited has lost its purpose
+            self.connection.abort()
+            cause = error or ConnectionResetError("the connection was lost")
+        self._drive()
+        self._stop_timer("handshake")
+        self._stop_timer("shutdown")
+        if self._made:
+            self._call(self.application.connection_lost, None if self._aborted else cause)
+            return
+        if self._timed_out:
+            cause = TimeoutError(f"no handshake within {self._handshake_timeout} seconds")
+        self._tell(cause or ConnectionResetError("the connection was closed during the handshake"))
+
+    def pause_writing(self) -> None:
+        self._lower_full = True
+        self._control_flow()
+
+    def resume_writing(self) -> None:
+        self._lower_full = False
+        self._control_flow()
+
+    # -------------------------------------------------------------------------------------------- application side
+
+    @property
+    def unsent_size(self) -> int:
+        """Bytes that were written but wait for the end of a renegotiation (§7.4.9)."""
+        return self._backlog_size + (self.connection.held_size if self._begun else 0)
+
+    def write(self, data: bytes) -> None:
+        """Protect and send; what comes after the end is dropped, as asyncio's own transports do."""
+        if not data or self.closing or not self.connection.established:
+            return
+        self._backlog.append(data)
+        self._backlog_size += len(data)
+        self._send()
+
+    def close(self) -> None:
+        """Send what has been written, then close_notify; let the output drain, and close the transport."""
+        if self.closing:
+            return
+        self.closing = True
+        if not self._begun:
+            return
+        self._close_waits = True
+        if self.connection.established and self.unsent_size:
+            self._start_timer("shutdown", self._shutdown_timeout, self.abort)
+        else:
+            self._close_connection()
+        self._drive()
+
+    def abort(self) -> None:
+        """Close the transport at once; the peer is told nothing."""
+        self.closing = True
+        if not self._begun:
+            return
+        if not self.connection.closed:
+            self._aborted = True
+            self.connection.abort()
+        self._drive()
+        self.transport.abort()
+
+    def pause_reading(self) -> None:
+        """Stop reading from the peer until :meth:`resume_reading`; what has been decrypted already waits."""
+        self.reading_paused = True
+        self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self.reading_paused:
+            return
+        self.reading_paused = False
+        # not from here: the application is not prepared for data inside its own call
+        self._loop.call_soon(self._read_on)
+
+    def extra_info(self, name: str, default: Any) -> Any:
+        """Answer ``get_extra_info``."""
+        if name == "tls_connection":
+            return self.connection
+        if name == "tls_context":
+            return self.connection.context
+        if name == "tls_global_area":
+            return self._global_area
+        return self.transport.get_extra_info(name, default)
+
+    # -------------------------------------------------------------------------------------------- the middle
+
+    def _drive(self) -> None:
+        """Do everything that can be done at once: questions, input, events, output."""
+        self._drop_stale_answer()
+        self._answer_questions()
+        while self._asked is None and self._unread:
+            self.connection.receive_data(self._unread.popleft())
+            self._answer_questions()
+        self._send()
+        if self._close_waits and self._asked is None and not self.unsent_size:
+            self._close_connection()
+            self._answer_questions()
+            self._send()
+        self._deliver()
+
+    def _close_connection(self) -> None:
+        self._close_waits = False
+        self.connection.close()
+
+    def _answer_questions(self) -> None:
+        """Answer what can be answered at once; an ``async`` exit goes on in a task."""
+        while self._asked is None and (call := self.connection.pending_exit) is not None:
+            self._asked = call
+            try:
+                answer = self._ask(call)
+            except BaseException:
+                self._asked = None
+                raise
+            if answer is not None:
+                self._take_answer(answer)
+
+    def _ask(self, call: ExitCall) -> Answer | None:
+        """Return the answer, or None if a task goes on to find it."""
+        answer = ask(call, self._exits, self._pki)
+        if isinstance(answer, (Handled, NotHandled, Failed)):
+            return answer
+        task = self._loop.create_task(finish(call, answer, self._pki))
+        if task.done():
+            # the loop starts its tasks eagerly, and this one never had to wait
+            return _result(task)
+        self.transport.pause_reading()
+        self._answering = task
+        self._start_timer("exit", self._handshake_timeout, self._on_exit_timeout)
+        task.add_done_callback(self._on_answer)
+        return None
+
+    def _take_answer(self, answer: Answer) -> None:
+        call, self._asked, self._answering = self._asked, None, None
+        self._stop_timer("exit")
+        # the connection may have ended meanwhile, and then asks something else
+        if call is not None and self.connection.pending_exit is call:
+            self.connection.answer(answer)
+
+    def _on_answer(self, task: asyncio.Task[Answer]) -> None:
+        answer = _result(task)
+        if task is self._answering:
+            self._take_answer(answer)
+            self._read_on()
+            self._finish()
+
+    def _on_exit_timeout(self) -> None:
+        if self._answering is not None:
+            self._answering.cancel()
+            self._take_answer(Failed(cause=TimeoutError(f"no answer within {self._handshake_timeout} seconds")))
+            self._read_on()
+            self._finish()
+
+    def _drop_stale_answer(self) -> None:
+        """Cancel an exit whose question nobody asks any more: the connection has ended."""
+        if self._answering is not None and self.connection.pending_exit is not self._asked:
+            self._answering.cancel()
+            self._asked = self._answering = None
+            self._stop_timer("exit")
+
+    def _read_on(self) -> None:
+        self._drive()
+        if self._asked is None and not self.reading_paused and not self._lost:
+            self.transport.resume_reading()
+
+    def _deliver(self) -> None:
+        while not self.reading_paused or self.closing or self._lost:
+            event = self.connection.next_event()
+            if event is None:
+                return
+            if isinstance(event, ApplicationData):
+                if not self.closing:
+                    self._call(self.application.data_received, event.data)
+            elif isinstance(event, HandshakeCompleted):
+                self._stop_timer("handshake")
+                self._global_area = event.global_area
+                if not self._made and not self.closing:
+                    self._open()
+            elif isinstance(event, Closed):
+                if self._made and event.error is None and not self.closing:
+                    self._call(self.application.eof_received)
+                self.closing = True
+                self._stop_timer("handshake")
+                self.transport.close()
+                if not self._lost:
+                    self._start_timer("shutdown", self._shutdown_timeout, self.transport.abort)
+
+    def _open(self) -> None:
+        transport = TlsTransport(self)
+        try:
+            self.application.connection_made(transport)
+        except Exception as error:
+            self._report(error)
+            self._tell(error)
+            self.abort()
+            return
+        self._made = True
+        self._tell(transport)
+        self._control_flow()
+
+    def _send(self) -> None:
+        """Protect what has been written, as far as may be, and hand the output to the raw transport."""
+        while self._backlog and not self.connection.held_size:
+            try:
+                self.connection.send(self._backlog[0])
+            except LocalError:
+                # closed: dropped below; in a renegotiation more than a connection holds: it waits here
+                break
+            self._backlog_size -= len(self._backlog.popleft())
+        if not self.connection.established:
+            self._backlog.clear()
+            self._backlog_size = 0
+        data = self.connection.data_to_send()
+        if data and not self._lost:
+            self.transport.write(data)
+        self._control_flow()
+
+    def _control_flow(self) -> None:
+        if not self._made or self._lost:
+            return
+        full = self._lower_full or self.unsent_size > self.transport.get_write_buffer_limits()[1]
+        if full is not self._told_full:
+            self._told_full = full
+            self._call(self.application.pause_writing if full else self.application.resume_writing)
+
+    # -------------------------------------------------------------------------------------------- the end
+
+    def _finish(self) -> None:
+        """Run the last hook, once, and not before a slow exit has answered."""
+        if not self._lost or self._asked is not None or self._ending is not None or self.over.done():
+            return
+        work = None
+        try:
+            work = None if self._on_end is None else self._on_end()
+        except Exception as error:
+            self._report(error)
+        if work is None:
+            self.over.set_result(None)
+        else:
+            self._ending = asyncio.ensure_future(work)
+            self._ending.add_done_callback(self._on_ended)
+
+    def _on_ended(self, ending: asyncio.Future[None]) -> None:
+        error = None if ending.cancelled() else ending.exception()
+        if error is not None:
+            self._report(error)
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def _on_timeout(self) -> None:
+        self._timed_out = True
+        self.connection.close()
+        self._drive()
+        # a peer that does not read would keep the connection for ever
+        self.transport.abort()
+
+    def _tell(self, outcome: TlsTransport | BaseException) -> None:
+        on_outcome, self._on_outcome = self._on_outcome, None
+        if on_outcome is not None:
+            try:
+                on_outcome(outcome)
+            except Exception as error:
+                self._report(error)
+
+    def _call(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call the application; if that fails, so has the connection."""
+        try:
+            function(*arguments)
+        except Exception as error:
+            self._report(error)
+            if not self._lost:
+                self.abort()
+
+    def _report(self, error: BaseException) -> None:
+        context = {"message": "an exception in a callback of a TLS connection", "exception": error, "protocol": self}
+        self._loop.call_exception_handler(context)
+
+    def _start_timer(self, name: str, delay: float, callback: Callable[[], None]) -> None:
+        self._stop_timer(name)
+        self._timers[name] = self._loop.call_later(delay, callback)
+
+    def _stop_timer(self, name: str) -> None:
+        if (timer := self._timers.pop(name, None)) is not None:
+            timer.cancel()
+
+
+def _result(task: asyncio.Task[Answer]) -> Answer:
+    """Return what a task that is done has found; one that was cancelled or failed has failed its phase."""
+    if task.cancelled():
+        return Failed(cause=asyncio.CancelledError())
+    error = task.exception()
+    return task.result() if error is None else Failed(cause=error)
+
+
+def _address(name: object) -> Address:
+    return (name[0], name[1]) if isinstance(name, tuple) and len(name) >= 2 else None
