@@ -190,6 +190,7 @@ def test_a_task_that_cannot_start() -> None:
     [
         (("--suite", "NO-SUCH-SUITE"), "cipher suite NO-SUCH-SUITE is unknown"),
         (("--suite", "TLS_KRB5_WITH_DES_CBC_SHA"), "cipher suite TLS_KRB5_WITH_DES_CBC_SHA is not available: "),
+        (("--suite", "ECDH-RSA-AES128-SHA"), "TLS_ECDH_RSA_WITH_AES_128_CBC_SHA is for clients only: "),
         (("--suite", " "), "no cipher suite is named"),
         (("--chunk", "0"), "a chunk has at least one byte"),
         (("--client-exit", "nothing"), "'nothing' does not name an exit; write MODULE:OBJECT"),

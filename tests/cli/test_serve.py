@@ -289,6 +289,7 @@ def test_a_wrong_option_is_one_sentence(files: Files) -> None:
         (("--cert", files.server, "--throw-away", files.folder, "0"), "--throw-away and --cert exclude each other"),
         (("--cert", files.missing, "0"), f"{files.missing}: cannot be read (--cert)"),
         (("--cert", files.server, "--suites", "X", "0"), "cipher suite X is unknown"),
+        (("--cert", files.server, "--suites", "ECDH-RSA-AES128-SHA", "0"), "TLS_ECDH_RSA_WITH_AES_128_CBC_SHA is for"),
         (("--cert", files.server, "nowhere"), "'nowhere' is not an address to listen on"),
     ]
     for arguments, told in cases:

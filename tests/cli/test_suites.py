@@ -17,8 +17,10 @@ def test_every_suite_is_listed_in_full() -> None:
         cells = line.split()
         assert cells[0] == f"0x{suite.value:04X}"
         assert cells[2:6] == [suite.key_exchange.rfc_name, suite.cipher.name, suite.mac.name, str(suite.rfc)]
-        mark = "weak" if suite.weak else "default" if suite.value in DEFAULT_SUITES else None
-        assert cells[6:] == ([] if mark is None else [mark])
+        marks = ["weak"] if suite.weak else []
+        marks += ["default"] if suite.value in DEFAULT_SUITES else []
+        marks += ["clients only"] if suite.key_exchange.rfc_name in ("ECDH_RSA", "ECDH_ECDSA") else []
+        assert " ".join(cells[6:]) == ", ".join(marks)
 
 
 def test_what_is_not_available_is_listed_with_the_reason() -> None:
@@ -47,6 +49,7 @@ def test_json() -> None:
         "rfc": 2246,
         "weak": True,
         "default": False,
+        "clients_only": False,
     } in document["suites"]
     assert {item["value"] for item in document["suites"]} == SUITES.keys()
     assert {item["value"] for item in document["unavailable"]} == UNAVAILABLE_SUITES.keys()

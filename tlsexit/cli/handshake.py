@@ -8,7 +8,7 @@ import click
 
 from tlsexit.alerts import ExitFailed
 from tlsexit.cli import codes
-from tlsexit.cli.options import exit_option, load_exit, suites_option, warn, warn_of_weak
+from tlsexit.cli.options import check_for_server, exit_option, load_exit, suites_option, warn, warn_of_weak
 from tlsexit.cli.problems import Problem, usage_problems
 from tlsexit.constants import Role
 from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES
@@ -57,6 +57,7 @@ def handshake(
     from tlsexit.cli.memory import Demonstration, throwaway_pkis
     from tlsexit.cli.outcome import verdict
 
+    check_for_server(suites)
     exits = {Role.CLIENT: load_exit(client_exit), Role.SERVER: load_exit(server_exit)}
     wanted = suites or DEFAULT_SUITES
     with usage_problems():

@@ -203,6 +203,13 @@ def warn(message: str) -> None:
     click.secho(f"warning: {message}", fg="yellow", err=True)
 
 
+def check_for_server(suites: tuple[int, ...] | None) -> None:
+    """Raise :class:`Problem` if a server could choose none of these suites."""
+    if suites and all(SUITES[value].key_exchange.fixed for value in suites):
+        name = SUITES[suites[0]].name
+        raise Problem(f"{name} is for clients only: CryptData cannot agree with the key of a server's certificate")
+
+
 def warn_of_weak(suites: tuple[int, ...] | None) -> None:
     """Warn of suites that protect nothing, or nobody's identity."""
     weak = [SUITES[value].name for value in suites or () if SUITES[value].weak]

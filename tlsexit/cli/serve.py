@@ -11,6 +11,7 @@ from tlsexit.alerts import TlsError
 from tlsexit.cli import codes
 from tlsexit.cli.options import (
     PATH,
+    check_for_server,
     credentials,
     exit_option,
     key_logger,
@@ -104,6 +105,7 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
 
     if options["echo"] and options["www"]:
         raise Problem("--echo and --www exclude each other")
+    check_for_server(options["suites"])
     exits = load_exit(options["exit_name"])
     verify = Verify(options["verify"])
     elements: dict[str, Any] = {"verify": verify}

@@ -61,6 +61,7 @@ def _print_json(shown: list[CipherSuite], *, with_unavailable: bool) -> None:
                 "rfc": suite.rfc,
                 "weak": suite.weak,
                 "default": suite.value in DEFAULT_SUITES,
+                "clients_only": suite.key_exchange.fixed,
             }
             for suite in shown
         ]
@@ -74,7 +75,7 @@ def _print_json(shown: list[CipherSuite], *, with_unavailable: bool) -> None:
 
 def _print_suites(out: Console, shown: list[CipherSuite]) -> None:
     """Print a line a suite: never cut, since names are there to be copied."""
-    titles = ("Value", "Name", "Key exchange", "Cipher", "MAC", "RFC", "")
+    titles = ("Value", "Name", "Key exchange", "Cipher", "MAC", "RFC", "Marks")
     rows = [
         (
             f"0x{suite.value:04X}",
@@ -83,15 +84,24 @@ def _print_suites(out: Console, shown: list[CipherSuite]) -> None:
             suite.cipher.name,
             suite.mac.name,
             str(suite.rfc),
-            "weak" if suite.weak else "default" if suite.value in DEFAULT_SUITES else "",
+            _mark(suite),
         )
         for suite in shown
     ]
     widths = [max(len(row[column]) for row in (titles, *rows)) for column in range(len(titles))]
     for row in (titles, *rows):
-        style = "bold" if row is titles else {"weak": "dim", "default": "green"}.get(row[-1], "")
+        style = "bold" if row is titles else {"weak": "dim", "default": "green"}.get(row[-1].partition(",")[0], "")
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         out.print(line.rstrip(), style=style)
+
+
+def _mark(suite: CipherSuite) -> str:
+    marks = {
+        "weak": suite.weak,
+        "default": suite.value in DEFAULT_SUITES,
+        "clients only": suite.key_exchange.fixed,  # CryptData has no operation for a server's half
+    }
+    return ", ".join(mark for mark, given in marks.items() if given)
 
 
 def _print_unavailable(out: Console) -> None:
