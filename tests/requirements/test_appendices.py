@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support.conversation import carries_data, refused
@@ -53,6 +56,8 @@ def test_des_keys_of_any_parity_and_weakness(suite: int, key: bytes) -> None:
     plain = bytes(range(64))
     encrypted = new_encryptor(keys).update(plain)
     assert new_decryptor(keys).update(encrypted) == plain
+    triple = TripleDES(keys.key if suite == TRIPLE_DES else keys.key * 3)
+    assert encrypted == Cipher(triple, CBC(bytes(8))).encryptor().update(plain)
     # parity bits are not part of the key
     other = replace(keys, key=bytes(byte ^ 1 for byte in keys.key))
     assert new_encryptor(other).update(plain) == encrypted

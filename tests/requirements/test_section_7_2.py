@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
-from types import FunctionType, MethodType, ModuleType
-from typing import Any
 
 import pytest
 
 from tests.support.conversation import carries_data, established, honest, opposite, refused
 from tests.support.ends import DHE_RSA, ECDHE_RSA, RSA, RSA_RC4, client_end, server_end
 from tests.support.forge import Forge, Step
-from tests.support.pair import End
 from tests.support.pki import END, NOW, START, faulty, pki
 from tests.support.scripted import ScriptedExit
-from tests.support.sessions import Sessions
 from tests.support.traces import (
     ANY_MESSAGE,
     alter,
@@ -31,8 +26,7 @@ from tests.support.traces import (
     server_trace,
     until,
 )
-from tests.support.wiretap import derive_keys
-from tlsexit.alerts import ALWAYS_FATAL, AlertDescription, AlertLevel, TruncatedError
+from tlsexit.alerts import ALWAYS_FATAL, AlertDescription, AlertLevel
 from tlsexit.constants import Role
 from tlsexit.crypto.groups import dh_group
 from tlsexit.exits.answers import Failed
@@ -40,7 +34,6 @@ from tlsexit.exits.phases import ExitPhase
 from tlsexit.handshake import keyexchange as kx
 from tlsexit.handshake.certificate import Certificate, CertificateVerify
 from tlsexit.handshake.enums import HandshakeType
-from tlsexit.handshake.extensions import Extension
 from tlsexit.policy import BuiltinPki
 from tlsexit.profile import Verify
 from tlsexit.wire import build
@@ -344,91 +337,3 @@ def test_an_exit_that_breaks(role: Role, phase: ExitPhase) -> None:
         forge.play(client_trace(DHE_RSA, certificate=True))
     refused(forge, AlertDescription.INTERNAL_ERROR)
     assert "disk full" not in "".join(repr(alert) for alert in forge.alerts)
-
-
-# ------------------------------------------------------------------------------------------------ secrets
-
-
-def reachable(root: object) -> list[object]:
-    """Everything that ``root`` keeps alive, code and modules aside."""
-    found: dict[int, object] = {}
-    waiting: list[object] = [root]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in found or isinstance(item, (type, ModuleType, FunctionType, MethodType)):
-            continue
-        found[id(item)] = item
-        waiting.extend(gc.get_referents(item))
-    return list(found.values())
-
-
-def keeps(connection: object, secret: bytes) -> bool:
-    """Whether the bytes are anywhere in what the connection keeps alive."""
-    return any(isinstance(item, (bytes, bytearray)) and secret in item for item in reachable(connection))
-
-
-def quietly(end: End) -> object:
-    """The connection of an end without the test's own records of it."""
-    end.seen.clear()
-    end.events.clear()
-    return end.connection
-
-
-@pytest.mark.parametrize("suite", [RSA, DHE_RSA, ECDHE_RSA])
-@pytest.mark.parametrize("role", Role)
-def test_the_premaster_secret_is_let_go(role: Role, suite: int) -> None:
-    """R2246-8.1-02: once the master secret is there, nothing refers to it any more."""
-    forge = established(role, suite)
-    secret = forge.pre_master_secret
-    assert len(secret) >= 32
-    assert keeps(quietly(forge.target), forge.master_secret)  # for exporters, so the search does find things
-    assert not keeps(quietly(forge.target), secret)
-
-
-@pytest.mark.parametrize("suite", [RSA, DHE_RSA])
-@pytest.mark.parametrize("role", Role)
-@pytest.mark.parametrize("whose", ["ours", "theirs"])
-def test_the_secrets_of_a_failed_connection_are_forgotten(role: Role, suite: int, whose: str) -> None:
-    """R2246-7.2.2-02: master secret, MAC secrets, keys and IVs, after a fatal alert sent or received."""
-    forge = established(role, suite)
-    both = derive_keys(suite, forge.master_secret, *forge.randoms).values()
-    secrets = [forge.master_secret, *(part for keys in both for part in (keys.mac_secret, keys.key))]
-    if whose == "ours":
-        forge.send_record(20, b"\1")
-    else:
-        forge.send_alert(AlertLevel.FATAL, AlertDescription.INTERNAL_ERROR)
-    assert forge.target.connection.closed
-    connection: Any = quietly(forge.target)
-    assert not any(keeps(connection, secret) for secret in secrets)
-    assert connection.session is None
-
-
-# ------------------------------------------------------------------------------------------------ closing
-
-
-def test_pending_writes_are_discarded() -> None:
-    """R2246-7.2.1-02: behind our close_notify comes nothing, though data had been waiting for new keys."""
-    forge = established(Role.CLIENT, RSA, renegotiation=True)
-    connection = forge.target.connection
-    saved = forge.verify_data
-    forge.begin()
-    forge.hello = {"extensions": (Extension(0xFF01, b"\x0c" + saved),)}
-    forge.play(until(client_trace(RSA), "finished"))
-    connection.send(b"sent under the old keys")
-    forge.listen()
-    assert forge.application_data == b"sent under the old keys"
-    forge.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
-    assert forge.warnings == [AlertDescription.CLOSE_NOTIFY]
-    assert connection.data_to_send() == b""
-
-
-def test_a_disorderly_end_leaves_the_session() -> None:
-    """RFC 4346 §7.2.1 took back what RFC 2246 said of sessions; the truncation is reported all the same."""
-    sessions = Sessions()
-    server = server_end(RSA, config={"session_store": sessions})
-    forge = Forge(server, RSA).play(client_trace(RSA))
-    server.connection.receive_eof()
-    server.drive()
-    assert isinstance(server.connection.error, TruncatedError)
-    assert len(sessions.kept) == 1
-    assert forge.fatal is None
