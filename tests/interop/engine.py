@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ from tlsexit import (
 )
 from tlsexit.exits.context import SessionContext
 from tlsexit.policy import load_authorities, load_identity
+from tlsexit.session import TicketProtector
+from tlsexit.stores import TicketKeys
 
 TIMEOUT = 20.0
 """Seconds for the handshake and for each operation after it."""
@@ -58,26 +60,6 @@ class Result:
     def resumed(self) -> bool:
         """Whether the handshake was an abbreviated one."""
         return self.context.resumed
-
-
-class RememberedTickets:
-    """Tickets that are references into a table: enough to learn whether peers keep them and bring them back."""
-
-    lifetime_hint = 3600
-
-    def __init__(self) -> None:
-        self._sessions: dict[bytes, Session] = {}
-
-    def seal(self, session: Session) -> bytes:
-        """Remember the session and return its reference."""
-        ticket = os.urandom(40)
-        self._sessions[ticket] = session
-        return ticket
-
-    def open(self, ticket: bytes) -> tuple[Session, bool] | None:
-        """Return the session behind a reference; it never asks for renewal."""
-        session = self._sessions.get(ticket)
-        return None if session is None else (session, False)
 
 
 def engine_client(
@@ -129,19 +111,19 @@ def engine_server(
     *,
     certificate: str,
     client_auth: bool = False,
-    tickets: bool = False,
+    tickets: TicketProtector | bool = False,
     size: int = 100,
     **elements: Any,
 ) -> Iterator[EngineServer]:
     """Run a tlsexit server that shows ``certificate`` and answers every request with a body of ``size`` bytes.
 
-    All its connections share one session store and, with ``tickets``, one table of tickets. ``elements`` are further
-    elements of the profile. The thread ends when the context is left: read the outcomes then.
+    All its connections share one session store and, with ``tickets``, ticket keys: new ones for True. ``elements`` are
+    further elements of the profile. The thread ends when the context is left: read the outcomes then.
     """
     verify = Verify.REQUIRED if client_auth else Verify.NONE
     profile = Profile.server(cipher_suites=tuple(suites), verify=verify, **COMMON, **elements)
     builtin = _builtin(pki, [certificate])
-    config = system_config(tickets=RememberedTickets() if tickets else None)
+    config = system_config(tickets=TicketKeys(time.time) if tickets is True else tickets or None)
     with socket.create_server((HOST, 0)) as listener:
         server, stopped = EngineServer(listener.getsockname()[1]), [False]
         listener.settimeout(0.05)
