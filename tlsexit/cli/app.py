@@ -9,6 +9,7 @@ import click
 from tlsexit.cli import codes
 from tlsexit.cli.connect import connect
 from tlsexit.cli.handshake import handshake
+from tlsexit.cli.pki import pki
 from tlsexit.cli.problems import Problem
 from tlsexit.cli.serve import serve
 from tlsexit.cli.suites import suites
@@ -47,5 +48,5 @@ def cli() -> None:
     """
 
 
-for command in (handshake, connect, serve, suites):
+for command in (handshake, connect, serve, pki, suites):
     cli.add_command(command)
