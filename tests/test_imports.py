@@ -37,7 +37,6 @@ EXCEPTIONS: dict[str, frozenset[str]] = {
     "policy": frozenset({"records", "handshake", "connection", "tasks", "events"}),  # it answers calls, nothing else
     "stores": frozenset({"records", "handshake", "connection", "channel", "tasks", "events", "config", "policy"}),
     "keystore": frozenset({"records", "handshake", "connection", "channel", "tasks", "events", "config", "session"}),
-    "keystore": frozenset({"records", "handshake", "connection", "channel", "tasks", "events", "config", "session"}),
 }
 """Unit -> units that it must not import although its layer would allow it."""
 
