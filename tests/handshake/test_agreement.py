@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.pki import pki
 from tlsexit.alerts import DecodeError, HandshakeFailure, IllegalParameter, InsufficientSecurity
 from tlsexit.crypto.keyops import decrypt
-from tlsexit.crypto.suites import SUITES, KeyExchange, KeyType, Premaster
+from tlsexit.crypto.suites import SUITES, KeyExchange, KeyType
 from tlsexit.exits.calls import PreSharedKey
 from tlsexit.handshake.agreement import (
     agree,
@@ -41,7 +41,7 @@ def negotiation(exchange: KeyExchange) -> Negotiation:
     return Negotiation(suite=suite, client_version=0x0303, client_random=bytes(32), server_random=bytes(32))
 
 
-@pytest.mark.parametrize("exchange", [item for item in KeyExchange if item.premaster.ephemeral and not item.export])
+@pytest.mark.parametrize("exchange", [item for item in KeyExchange if item.server_key_exchange and not item.export])
 @pytest.mark.parametrize("group", [23, 24, 25, 29])
 def test_both_sides_agree(exchange: KeyExchange, group: int) -> None:
     """R2246-7.4.3-03, R2246-7.4.7.2-01, R4492-5.4-01: what is signed is what is read, and the secrets are one."""
@@ -148,10 +148,12 @@ def test_the_length_of_the_ciphertext_is_public(length: int) -> None:
 def test_where_server_key_exchange_is_needed() -> None:
     """R2246-7.4.3-01, R2246-7.4.3-02."""
     key = pki().server.key.public_key()
-    needed = {item for item in KeyExchange if needs_server_key_exchange(item, key)}
-    ephemeral = {item for item in KeyExchange if item.premaster.ephemeral}
-    assert needed == ephemeral | {KeyExchange.RSA_EXPORT}
-    assert KeyExchange.RSA.premaster is Premaster.RSA
+    needed = {item.rfc_name for item in KeyExchange if needs_server_key_exchange(item, key)}
+    assert needed == {
+        *("RSA_EXPORT", "DHE_RSA", "DHE_RSA_EXPORT", "DHE_DSS", "DHE_DSS_EXPORT", "DH_anon", "DH_anon_EXPORT"),
+        *("ECDHE_RSA", "ECDHE_ECDSA", "ECDH_anon"),  # RFC 4492 §5.4
+        *("DHE_PSK", "ECDHE_PSK"),  # RFC 4279 §3, RFC 5489 §2
+    }
 
 
 def test_a_curve_the_client_did_not_offer() -> None:
