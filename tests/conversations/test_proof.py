@@ -290,3 +290,24 @@ def test_an_abort_asks_the_last_question_only() -> None:
     assert server.connection.data_to_send() == b""
     assert server.connection.pending_exit is not None
     assert server.connection.pending_exit.phase.value == "HandshakeAlert"
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_a_server_may_change_its_certificate_only_under_the_extended_master_secret(extended: bool) -> None:
+    """RFC 7627 §1: the third handshake of the attack is a renegotiation with another server."""
+    own = certificates(RSA)
+    shown = [own.server, own.intermediate_server]
+    script = {
+        ExitPhase.GET_CERTIFICATE: lambda call: Handled(shown[call.context.handshake_count - 1].chain),
+        ExitPhase.CRYPT_DATA: lambda call: Handled(shown[call.context.handshake_count - 1].key),
+    }
+    client = client_end(RSA, renegotiation=True, extended_master_secret=extended)
+    server = server_end(RSA, renegotiation=True, exits=ScriptedExit(script))
+    handshake(client, server)
+    client.connection.renegotiate()
+    client.drive()
+    pump(client, server)
+    if extended:
+        assert client.connection.context.handshake_count == 2
+    else:
+        assert "another certificate" in str(client.connection.error)

@@ -48,9 +48,16 @@ def _failure(call: ExitCall, reason: int | None, cause: BaseException | None) ->
         text = f"failed ({type(cause).__name__})" if cause is not None else "failed"
         return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
     if is_recognised(call.phase, reason):
-        text = cause.reason if isinstance(cause, PeerError) else "refused"
+        text = _why(cause)
         return ExitFailed(phase, AlertDescription(reason), text)
     # whatever the type says, an exit may have put anything there
     kind = type(reason).__name__
     text = f"{int(reason) if issubclass(type(reason), int) else kind} is not one of the recognised alert reasons"
     return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
+
+
+def _why(cause: BaseException | None) -> str:
+    """Return the sentence behind a refusal: only our own errors' texts are known to hold no secret."""
+    if isinstance(cause, PeerError):
+        return cause.reason
+    return str(cause) if isinstance(cause, LocalError) else "refused"

@@ -92,6 +92,8 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
     hello = received.message
     previous = None if state.established is None else state.established.finished
     negotiated = offer.accept_server_hello(hello, state.hello, state.context.profile, previous)
+    if state.established is not None and state.established.context.peer_chain:
+        negotiated = replace(negotiated, previous_leaf=state.established.context.peer_chain[0])
     transcript = state.transcript.add(received.raw)
     context = replace(
         state.context,
@@ -120,6 +122,10 @@ def on_certificate(state: states.AwaitServerCertificate, received: Received[Cert
     if not chain:
         # certificate_list<1..2^24-1> of appendix A.4.2: only a client may send none
         raise DecodeError("Certificate: the server's chain is empty")
+    previous = state.negotiation.previous_leaf
+    if previous not in (None, chain[0]) and not state.negotiation.extended_master_secret:
+        # RFC 7627 §1: without the extended master secret, this is the last step of the triple handshake attack
+        raise HandshakeFailure("the server shows another certificate in the renegotiation")
     leaf_key = leaf_public_key(chain, state.negotiation.suite.key_exchange.certificate, config)
     context = replace(state.context, peer_chain=chain)
     transcript = state.transcript.add(received.raw)

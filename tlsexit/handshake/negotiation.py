@@ -45,7 +45,8 @@ class Negotiation:
     """What both hellos settled: the SecurityParameters of §6.1 before the master secret, and the extensions.
 
     ``client_version`` is the one offered, which the premaster secret carries (§7.4.7.1). ``groups`` are the curves
-    that the server may choose from. ``new_ticket``: the server will send NewSessionTicket (RFC 5077 §3.2).
+    that the server may choose from. ``previous_leaf`` is the server's certificate in the handshake that a renegotiation
+    follows. ``new_ticket``: the server will send NewSessionTicket (RFC 5077 §3.2).
     """
 
     suite: CipherSuite
@@ -62,6 +63,7 @@ class Negotiation:
     new_ticket: bool = False
     status_request: bool = False
     sct_list: tuple[bytes, ...] = ()
+    previous_leaf: bytes | None = None
 
     def security_parameters(self, master_secret: bytes) -> SecurityParameters:
         """Return the parameters of the connection now that the master secret is there."""

@@ -42,10 +42,11 @@ def server_credentials(
     is no such suite either.
     """
     ranked: dict[tuple[bool, bool], list[Identity]] = {}
+    wanted = _comparable(call.trusted_authorities or ())
     for identity in identities:
         name = call.context.server_name
         named = name is not None and matches_server_name(identity.leaf, name)
-        trusted = call.trusted_authorities is not None and _is_trusted(identity, call.trusted_authorities, authorities)
+        trusted = bool(wanted) and _is_trusted(identity, wanted, authorities)
         ranked.setdefault((named, trusted), []).append(identity)
     for rank in sorted(ranked, reverse=True):
         for value in call.candidate_suites:
@@ -97,17 +98,19 @@ def _fits(leaf: ParsedCertificate, exchange: KeyExchange, groups: Sequence[int])
     return use is None or allows(leaf, use)
 
 
-def _is_trusted(identity: Identity, trusted: Iterable[tuple[int, bytes]], authorities: TrustAnchors) -> bool:
-    """Whether one of the client's (type, identifier) pairs is an authority of the identity's chain."""
+def _comparable(trusted: Iterable[tuple[int, bytes]]) -> frozenset[tuple[int, object]]:
+    """Return the client's (type, identifier) pairs, names in the form in which they compare, each parsed once."""
+    return frozenset((kind, name_key(value) if kind == _X509_NAME else value) for kind, value in dict.fromkeys(trusted))
+
+
+def _is_trusted(identity: Identity, trusted: frozenset[tuple[int, object]], authorities: TrustAnchors) -> bool:
+    """Whether one of the client's pairs is an authority of the identity's chain."""
     chain = identity.certificates
-    known = {(_X509_NAME, name_key(item.issuer)) for item in chain}
-    hashes = set[tuple[int, bytes]]()
+    known: set[tuple[int, object]] = {(_X509_NAME, name_key(item.issuer)) for item in chain}
     for authority in (*chain[1:], *authorities.issuers_of(chain[-1])):
-        hashes.update((_KEY_SHA1_HASH, hashlib.sha1(value).digest()) for value in _key_values(authority))
-        hashes.add((_CERT_SHA1_HASH, hashlib.sha1(authority.der).digest()))
-    return any(
-        (kind, name_key(value)) in known if kind == _X509_NAME else (kind, value) in hashes for kind, value in trusted
-    )
+        known.update((_KEY_SHA1_HASH, hashlib.sha1(value).digest()) for value in _key_values(authority))
+        known.add((_CERT_SHA1_HASH, hashlib.sha1(authority.der).digest()))
+    return not known.isdisjoint(trusted)
 
 
 def _key_values(authority: ParsedCertificate) -> Iterator[bytes]:

@@ -58,8 +58,16 @@ def _names(certificate: ParsedCertificate) -> list[x509.GeneralName]:
         names.extend(x509.DNSName(host) for host in common_host_names(certificate))
     if not any(isinstance(name, x509.RFC822Name) for name in names):
         mail = (str(item.value) for item in subject if item.oid == NameOID.EMAIL_ADDRESS)
-        names.extend(x509.RFC822Name(address) for address in mail if address.isascii())
+        names.extend(name for address in mail if (name := _mail_name(address)) is not None)
     return names
+
+
+def _mail_name(address: str) -> x509.RFC822Name | None:
+    """Return the address as a name, None for what is not an address at all and so is under no constraint."""
+    try:
+        return x509.RFC822Name(address)
+    except ValueError:
+        return None
 
 
 def _directory_covers(base: x509.Name, name: x509.Name, _excluding: bool) -> bool:

@@ -15,7 +15,8 @@ def system_config(**overrides: Any) -> Config:
 
     ``overrides`` are elements of :class:`Config`; an overriding clock is the store's clock too. Pass
     ``session_store=None`` for a server that resumes nothing. Each call makes a store of its own: share the result
-    among the connections that are to resume each other's sessions.
+    among the connections that are to resume each other's sessions. :mod:`tlsexit.stores` has stores that outlive the
+    process, and ticket keys.
     """
     elements = {"random": os.urandom, "clock": time.time, **overrides}
     if "session_store" not in elements:
