@@ -78,6 +78,16 @@ def test_a_buffer_that_nobody_filled_is_no_key(value: int) -> None:
         KeyRing(KEY.material, [bytes([value]) * KEY_SIZE])
 
 
+def test_contexts() -> None:
+    """One key serves several contexts, whose ciphertexts tell each other apart."""
+    here, there = SealingKey(KEY.material, b"here"), SealingKey(KEY.material, b"there")
+    assert len({here.key_id, there.key_id, KEY.key_id}) == 3
+    data = here.seal(b"plaintext", b"", os.urandom)
+    assert opened(here, data, b"") == b"plaintext"
+    assert opened(there, data, b"") is None
+    assert opened(KEY, data, b"") is None
+
+
 def test_key_ids() -> None:
     """The same in every process, and nothing of the key shows in it."""
     assert SealingKey(KEY.material).key_id == KEY.key_id != OTHER.key_id

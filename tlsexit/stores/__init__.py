@@ -26,8 +26,9 @@ stores keep sessions encrypted, and a store that fails costs resumptions, never 
 ``export_keys`` and ``import_keys``, over a channel as secret as the keys; processes that never import each other's
 merely decline each other's tickets.
 
-A session brings back who the client was. Servers that trust different authorities, or treat clients differently, must
-therefore not share sessions: give them stores and keys of their own, or a ``context`` each.
+A session brings back who the client was, to servers that demand the same of clients (:attr:`Session.demands`). Servers
+that treat clients differently otherwise should not share sessions: give them stores and keys of their own, or a
+``context`` each.
 """
 
 from __future__ import annotations

@@ -38,9 +38,8 @@ class SealedSessionStore(ABC):
 
     ``key`` is :data:`~tlsexit.stores.sealing.KEY_SIZE` random bytes; what ``old_keys`` have sealed can still be read.
     ``clock`` is the configuration's. No session is older than ``lifetime`` seconds; 24 hours is the upper bound of
-    RFC 2246 §F.1.4. Stores of different ``context`` do not take each other's sessions: give servers that trust
-    different authorities different ones. A context manager, which closes. Raises :class:`LocalError` for keys that are
-    none.
+    RFC 2246 §F.1.4. Stores of different ``context`` do not see each other's sessions, whatever else they share. A
+    context manager, which closes. Raises :class:`LocalError` for keys that are none.
     """
 
     ERRORS: ClassVar[tuple[type[Exception], ...]]
@@ -58,8 +57,7 @@ class SealedSessionStore(ABC):
     ) -> None:
         if lifetime <= 0:
             raise LocalError("the lifetime of sessions is positive")
-        self._ring = KeyRing(key, old_keys)
-        self._context = context
+        self._ring = KeyRing(key, old_keys, context)
         self._clock = clock
         self._lifetime = lifetime
         self._on_error = on_error
@@ -72,9 +70,9 @@ class SealedSessionStore(ABC):
         sealed = read_sealed(stored) if isinstance(stored, bytes) else None
         key = None if sealed is None else self._ring.find(sealed.key_id)
         if sealed is not None and key is None:
-            # not ours to judge: while keys are being changed, other processes may have this one already
+            # not ours to judge: it may be of another context, or of a key that other processes have already
             return None
-        plaintext = None if sealed is None or key is None else key.open(sealed, self._purpose(session_id))
+        plaintext = None if sealed is None or key is None else key.open(sealed, _purpose(session_id))
         session = None if plaintext is None else _decoded(plaintext)
         if session is None or not -CLOCK_SKEW <= self._clock() - session.created < self._lifetime:
             self.remove(session_id)
@@ -86,7 +84,7 @@ class SealedSessionStore(ABC):
         expires = session.created + self._lifetime
         if expires <= self._clock():
             return
-        purpose = self._purpose(session.session_id)
+        purpose = _purpose(session.session_id)
         sealed = self._ring.current.seal(encode_session(session), purpose, os.urandom)
         self._attempt("put", lambda: self._save(session.session_id, sealed, expires))
 
@@ -125,9 +123,10 @@ class SealedSessionStore(ABC):
             self._on_error(operation, error)
             return None
 
-    def _purpose(self, session_id: bytes) -> bytes:
-        """Bind what is sealed to its id: a backend that swaps sessions is found out."""
-        return b"tlsexit session\0%d\0%b%b" % (len(session_id), session_id, self._context)
+
+def _purpose(session_id: bytes) -> bytes:
+    """Bind what is sealed to its id: a backend that swaps sessions is found out."""
+    return b"tlsexit session\0%d\0%b" % (len(session_id), session_id)
 
 
 def _decoded(plaintext: bytes) -> Session | None:

@@ -26,8 +26,9 @@ class RedisSessionStore(SealedSessionStore):
 
     A server that does not connect or answer within ``timeout`` seconds fails the operation; the handshake goes on
     as if there were no store, and no further operation is tried for ``pause`` seconds, so that a server that is down
-    costs one handshake in a while those seconds, not each of them. Nothing connects before the first operation, and
-    threads and forked processes may share a store.
+    costs one handshake in a while those seconds, not each of them. An event loop stands still meanwhile: with asyncio,
+    keep ``timeout`` short. Nothing connects before the first operation, and threads and forked processes may share a
+    store.
     """
 
     ERRORS: ClassVar[tuple[type[Exception], ...]] = (redis.RedisError, OSError)

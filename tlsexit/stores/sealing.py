@@ -41,15 +41,16 @@ SEALED: Final[Message[Sealed]] = Message(
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """A key of :data:`KEY_SIZE` bytes from a cryptographically secure generator.
+    """A key of :data:`KEY_SIZE` bytes from a cryptographically secure generator, for one ``context``.
 
     Raises :class:`LocalError` for another length, and for one byte repeated: a buffer that nobody filled was the key
     of every ticket of a widespread server (CVE-2020-13777).
     """
 
     material: bytes = field(repr=False)
+    context: bytes = b""
     key_id: bytes = field(init=False)
-    """Tells keys apart and nothing about them; the same key has the same id in every process."""
+    """Tells keys and contexts apart and nothing about the key; the same in every process."""
     _cipher: AESGCMSIV = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -57,19 +58,20 @@ class SealingKey:
             raise LocalError(f"a key has {KEY_SIZE} bytes, not {len(self.material)}")
         if len(set(self.material)) == 1:
             raise LocalError("a key of one byte repeated is no key")
-        object.__setattr__(self, "key_id", sha256(b"tlsexit key id\0" + self.material).digest()[:_KEY_ID_SIZE])
+        key_id = sha256(b"tlsexit key id\0" + self.material + self.context).digest()[:_KEY_ID_SIZE]
+        object.__setattr__(self, "key_id", key_id)
         object.__setattr__(self, "_cipher", AESGCMSIV(self.material))
 
     def seal(self, plaintext: bytes, purpose: bytes, random: Callable[[int], bytes]) -> bytes:
         """Encrypt; only an opening with the same ``purpose`` will do."""
         nonce = random(_NONCE_SIZE)
-        ciphertext = self._cipher.encrypt(nonce, plaintext, purpose)
+        ciphertext = self._cipher.encrypt(nonce, plaintext, purpose + self.context)
         return build(SEALED, Sealed(self.key_id, nonce, ciphertext))
 
     def open(self, sealed: Sealed, purpose: bytes) -> bytes | None:
         """Decrypt; None if this key has not sealed exactly this for this purpose."""
         try:
-            return self._cipher.decrypt(sealed.nonce, sealed.ciphertext, purpose)
+            return self._cipher.decrypt(sealed.nonce, sealed.ciphertext, purpose + self.context)
         except (InvalidTag, ValueError):  # the latter: shorter than a tag
             return None
 
@@ -85,9 +87,9 @@ def read_sealed(data: bytes) -> Sealed | None:
 class KeyRing:
     """A key to seal with, and older ones that still open."""
 
-    def __init__(self, key: bytes, old_keys: Iterable[bytes] = ()) -> None:
-        self.current = SealingKey(key)
-        older = [SealingKey(material) for material in old_keys]
+    def __init__(self, key: bytes, old_keys: Iterable[bytes] = (), context: bytes = b"") -> None:
+        self.current = SealingKey(key, context)
+        older = [SealingKey(material, context) for material in old_keys]
         self._keys = {item.key_id: item for item in (*older, self.current)}
 
     def find(self, key_id: bytes) -> SealingKey | None:

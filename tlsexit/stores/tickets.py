@@ -72,9 +72,8 @@ class TicketKeys:
     or not. ``lifetime_hint`` is what clients are told; 0 tells them nothing, None ``lifetime``.
 
     Tickets above ``max_size`` bytes are not handed out, which long certificate chains can lead to. Servers of different
-    ``context`` do not take each other's tickets, whatever keys they share: give servers that trust different
-    authorities different ones. ``rotate`` False makes no keys at all: those that are imported must do, and without one
-    that is in its interval there are no tickets.
+    ``context`` do not take each other's tickets, whatever keys they share. ``rotate`` False makes no keys at all: those
+    that are imported must do, and without one that is in its interval there are no tickets.
 
     Usable from several threads. Raises :class:`LocalError` for durations that make no sense.
     """
@@ -105,7 +104,7 @@ class TicketKeys:
         self._lifetime = lifetime
         self._hint = hint
         self._max_size = max_size
-        self._purpose = _PURPOSE + context
+        self._context = context
         self._rotate = rotate
         self._random = random
         self._lock = Lock()
@@ -126,7 +125,7 @@ class TicketKeys:
         current = self._current(self._live_keys(now), now)
         if current is None or not self._is_alive(session, now):
             return b""
-        ticket = current.key.seal(encode_session(session), self._purpose, self._random)
+        ticket = current.key.seal(encode_session(session), _PURPOSE, self._random)
         return ticket if len(ticket) <= self._max_size else b""
 
     def open(self, ticket: bytes) -> tuple[Session, bool] | None:
@@ -137,7 +136,7 @@ class TicketKeys:
         used = None if sealed is None else next((item for item in keys if item.key.key_id == sealed.key_id), None)
         if sealed is None or used is None:
             return None
-        plaintext = used.key.open(sealed, self._purpose)
+        plaintext = used.key.open(sealed, _PURPOSE)
         if plaintext is None:
             return None
         try:
@@ -168,7 +167,7 @@ class TicketKeys:
             exported = parse(_EXPORT, data, "ticket keys").keys
         except PeerError as error:
             raise LocalError(error.reason) from None
-        imported = [_TicketKey(item.starts, SealingKey(item.material)) for item in exported]
+        imported = [_TicketKey(item.starts, SealingKey(item.material, self._context)) for item in exported]
         now = self._clock()
         with self._lock:
             known = {item.key.key_id for item in imported}
@@ -191,7 +190,7 @@ class TicketKeys:
         self._keys = tuple(sorted(live, key=lambda item: (item.starts, item.key.key_id)))
 
     def _new_key(self, starts: float) -> _TicketKey:
-        return _TicketKey(starts, SealingKey(self._random(KEY_SIZE)))
+        return _TicketKey(starts, SealingKey(self._random(KEY_SIZE), self._context))
 
     def _current(self, keys: Iterable[_TicketKey], now: float) -> _TicketKey | None:
         """Return the key to seal with: the last to have started, if it is still in its interval."""
