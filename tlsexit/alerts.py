@@ -100,6 +100,13 @@ class TruncatedError(TlsError):
     """The transport ended without close_notify, so the last data may be missing (RFC 2246 §7.2.1)."""
 
 
+_MEANINGS: Final = {
+    AlertDescription.PROTOCOL_VERSION: "it does not accept TLS 1.0",
+    AlertDescription.INAPPROPRIATE_FALLBACK: "it has a higher version, so there was no need to fall back to TLS 1.0",
+}
+"""What an alert means to somebody who only speaks TLS 1.0, where its name alone does not tell."""
+
+
 class AlertReceived(TlsError):
     """The peer ended the connection with a fatal alert.
 
@@ -107,7 +114,8 @@ class AlertReceived(TlsError):
     """
 
     def __init__(self, description: int) -> None:
-        super().__init__(f"the peer sent {alert_name(description)}")
+        meaning = _MEANINGS.get(description)
+        super().__init__(f"the peer sent {alert_name(description)}" + (f": {meaning}" if meaning else ""))
         self.description = description
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.support.pair import End, pieces
+from tests.support.delivery import pieces
+from tests.support.pair import End
 from tests.support.pki import Pki
 from tlsexit.constants import Role
 
@@ -35,6 +36,10 @@ class StdlibEnd:
                 self.complete = True
             while data := self.tls.read(2**14):
                 self.received += data
+        return self._outgoing.read()
+
+    def last_words(self) -> bytes:
+        """What there is to send after a failure: the alert."""
         return self._outgoing.read()
 
     def feed(self, data: bytes) -> None:

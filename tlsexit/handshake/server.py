@@ -88,7 +88,7 @@ def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHel
         return resume.send_resumed_hello(context, offer, *resumable, transcript, config)
     candidates = choice.common_suites(offer, context.profile)
     if not candidates:
-        raise HandshakeFailure("no cipher suite in common with the client")
+        raise HandshakeFailure("no cipher suite in common with the client" + _perhaps_too_modern(offer))
     if candidates[0].key_exchange.certificate is None:
         return _send_hello(context, offer, candidates[0], None, transcript, config)
     asked = states.AskGetServerCertificate(context, offer, candidates, transcript)
@@ -230,6 +230,11 @@ def on_finished(state: states.AwaitClientFinished, received: Received[Finished],
     security = state.negotiation.security_parameters(state.master_secret)
     done = ask_handshake_done(state.context, finished, security, session)
     return flight.then(done.state, *done.actions)
+
+
+def _perhaps_too_modern(offer: ClientOffer) -> str:
+    version = offer.hello.client_version
+    return f"; it offers version {version:#06x}, perhaps without TLS 1.0" if version > ProtocolVersion.TLS_1_0 else ""
 
 
 def _usable_key_type(chain: tuple[bytes, ...], offer: ClientOffer, config: Config) -> KeyType | None:

@@ -97,7 +97,8 @@ class RecordReader:
         # Until a version is agreed any minor number will do: the first ClientHello may be labelled {3,0} (RFC 2246
         # appendix E), and later clients use others (RFC 5246 §E.1). What does not say 3 is no TLS at all.
         if self.version is not None:
-            raise ProtocolVersionError(f"a record of version {version:#06x}; {self.version:#06x} was negotiated")
+            hint = "; perhaps the peer has no TLS 1.0" if version > self.version else ""
+            raise ProtocolVersionError(f"a record of version {version:#06x}; {self.version:#06x} was negotiated{hint}")
         if version >> 8 != 3:
             raise ProtocolVersionError(f"version {version:#06x} in a record header: this is not TLS")
 
