@@ -108,17 +108,18 @@ def test_any_messages(forge: Forge, several: list[object], size: int) -> None:
     check(forge)
 
 
-@given(st.data(), conversations())
-def test_any_change_of_an_honest_message(data: st.DataObject, conversation: tuple[Trace, Forge]) -> None:
+@given(st.data(), conversations(), st.integers(0, 2000), st.integers(0, 4), st.binary(max_size=8))
+def test_any_change_of_an_honest_message(
+    data: st.DataObject, conversation: tuple[Trace, Forge], at: int, removed: int, put_in: bytes
+) -> None:
     """One message with bytes changed, put in or left out, its length made to fit; then the rest of the trace."""
     trace, forge = conversation
     name = data.draw(st.sampled_from([step.name for step in trace if step.content_type == 22]), "message")
 
     def spoil(raw: bytes) -> bytes:
         body = bytearray(raw[4:])
-        at = data.draw(st.integers(0, max(0, len(body) - 1)), "at")
-        removed = data.draw(st.integers(0, 4), "removed")
-        body[at : at + removed] = data.draw(st.binary(max_size=8), "put in")
+        place = at % (len(body) + 1)  # the length of a signature or public value differs from run to run
+        body[place : place + removed] = put_in
         return raw[:1] + len(body).to_bytes(3, "big") + bytes(body)
 
     # the forge itself may no longer understand what comes back; the engine must come out of it well
