@@ -1,4 +1,4 @@
-"""Every cipher suite that a server can choose, between two ends in memory: full and abbreviated handshakes, data, an orderly end."""
+"""Every cipher suite that a server can choose, between two ends: full and abbreviated handshakes, data, the end."""
 
 from __future__ import annotations
 
