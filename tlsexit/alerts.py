@@ -100,7 +100,7 @@ class TruncatedError(TlsError):
     """The transport ended without close_notify, so the last data may be missing (RFC 2246 §7.2.1)."""
 
 
-_MEANINGS: Final = {
+_MEANINGS: Final[dict[int, str]] = {
     AlertDescription.PROTOCOL_VERSION: "it does not accept TLS 1.0",
     AlertDescription.INAPPROPRIATE_FALLBACK: "it has a higher version, so there was no need to fall back to TLS 1.0",
 }

@@ -180,11 +180,16 @@ class Connection:
         self._feed(Start())
 
     def receive_data(self, data: bytes) -> None:
-        """Take bytes from the peer, in any chunking; ignored once the connection is closed (§7.2.1)."""
+        """Take bytes from the peer, in any chunking; ignored once the connection is closed (§7.2.1).
+
+        What follows the peer's close_notify is kept for :meth:`trailing_data`, up to ``Config.max_buffered_input``.
+        """
         if isinstance(self._state, states.Idle):
             raise LocalError("start the connection before feeding it data")
         if self.closed:
-            if self._awaits_close_notify:
+            if self._peer_closed and self._records.buffered < self._config.max_buffered_input:
+                self._records.receive_data(data)  # for trailing_data()
+            elif self._awaits_close_notify:
                 self._records.receive_data(data)
                 seen = self._channel.saw_close_notify()
                 self._peer_closed = bool(seen)

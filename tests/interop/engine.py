@@ -13,6 +13,7 @@ from typing import Any
 from tests.interop.peers.base import REQUEST
 from tests.interop.process import HOST
 from tests.interop.workshop import Pki
+from tests.support.delivery import piecewise
 from tlsexit import (
     BuiltinPki,
     Config,
@@ -22,7 +23,6 @@ from tlsexit import (
     TlsSocket,
     TruncatedError,
     Verify,
-    connect,
     system_config,
     wrap_socket,
 )
@@ -81,7 +81,8 @@ def engine_client(
     """
     profile = Profile.client(cipher_suites=tuple(suites), server_name="localhost", **COMMON, **elements)
     builtin = _builtin(pki, [] if client_cert is None else [client_cert])
-    with connect((host, port), profile, pki=builtin, session=session, timeout=TIMEOUT) as tls:
+    sock = piecewise(socket.create_connection((host, port), TIMEOUT))
+    with wrap_socket(sock, profile, pki=builtin, session=session) as tls:
         tls.sendall(REQUEST.replace("\r\n\r\n", f"\r\nX-Padding: {'p' * padding}\r\n\r\n").encode())
         received, closed = _read_to_end(tls)
         return Result(tls.context, received, tls.session, closed)
@@ -159,7 +160,7 @@ def _builtin(pki: Pki, identities: Sequence[str]) -> BuiltinPki:
 def _answer(sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: Config, size: int) -> Result:
     """Serve one connection: read the request's head, answer, close. A peer may close without having asked."""
     sock.settimeout(TIMEOUT)
-    with wrap_socket(sock, profile, pki=builtin, config=config) as tls:
+    with wrap_socket(piecewise(sock), profile, pki=builtin, config=config) as tls:
         request = b""
         while b"\r\n\r\n" not in request:
             if not (data := tls.recv()):

@@ -15,6 +15,7 @@ from tests.support.stores import KEY, OTHER_KEY, Clock, Failures, session
 from tlsexit.alerts import LocalError
 from tlsexit.stores import SealedSessionStore
 from tlsexit.stores.base import log_error
+from tlsexit.stores.sealing import SealingKey
 
 MakeStore = Callable[..., SealedSessionStore]
 
@@ -232,6 +233,14 @@ def test_a_spoilt_session_is_removed(position: int, dictionary: Dictionary, cloc
 @pytest.mark.parametrize("content", [b"", b"short", 12, "text", 1.5])
 def test_what_was_never_a_session_is_removed(content: object, dictionary: Dictionary) -> None:
     dictionary.kept[b"id"] = content
+    assert dictionary.get(b"id") is None
+    assert dictionary.kept == {}
+
+
+def test_a_session_of_another_version_of_this_package(dictionary: Dictionary) -> None:
+    """Rightly sealed, but not to be decoded: removed."""
+    sealed = SealingKey(KEY).seal(b"\xff of the future", b"tlsexit session\02\0id", os.urandom)
+    dictionary.kept[b"id"] = sealed
     assert dictionary.get(b"id") is None
     assert dictionary.kept == {}
 

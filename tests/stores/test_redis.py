@@ -95,16 +95,17 @@ def test_a_key_of_another_type(
 
 
 def test_sessions_go_when_redis_is_full(tmp_path: Path, redis_server: Server, clock: Clock, failures: Failures) -> None:
-    """Bounding is Redis's affair: with a policy it evicts, without one it refuses, and no handshake minds."""
+    """Bounding is Redis's affair: it evicts what it likes to stay within its memory."""
     limit = ["--maxmemory", "2mb", "--maxmemory-policy", "allkeys-lru"]
     with (
         serve([*redis_command(tmp_path), *limit], tmp_path / "log") as server,
         store_at(server.port, clock, failures) as store,
     ):
-        for number in range(400):
-            store.put(session(clock, number, peer_chain=(bytes(10_000),)))
-        assert store.get(session(clock, 399).session_id) is not None
-        assert store.get(session(clock, 0).session_id) is None
+        kept = [session(clock, number, peer_chain=(bytes(10_000),)) for number in range(400)]
+        for item in kept:
+            store.put(item)
+        found = [item for item in kept if store.get(item.session_id) == item]
+        assert 0 < len(found) < 200
     assert failures == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,7 @@ from tests.support.stores import START, Clock
 from tlsexit.alerts import LocalError
 from tlsexit.session import Session
 from tlsexit.stores import KEY_SIZE, TicketKeys
+from tlsexit.stores.sealing import SealingKey
 from tlsexit.stores.tickets import CLOCK_SKEW
 
 HOUR = 3600.0
@@ -372,6 +374,13 @@ def test_only_exports_are_imported(data: st.DataObject) -> None:
     with suppress(LocalError):
         keys.import_keys(data.draw(st.binary(max_size=100)))
     assert keys.open(ticket) == (fresh(clock), False)
+
+
+def test_a_ticket_of_another_version_of_this_package(clock: Clock) -> None:
+    """Sealed with a shared key, but not to be decoded: declined (R5077-3.2-02)."""
+    keys = ticket_keys(clock)
+    key = SealingKey(keys.export_keys()[-KEY_SIZE:])
+    assert keys.open(key.seal(b"\xff of the future", b"tlsexit ticket\0", os.urandom)) is None
 
 
 def test_nothing_secret_is_printed(clock: Clock) -> None:

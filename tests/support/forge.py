@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from cryptography import x509
 
+from tests.support.delivery import drain, pieces
 from tests.support.ends import certificates
 from tests.support.pair import End
 from tlsexit.alerts import AlertDescription, AlertLevel
@@ -151,15 +152,16 @@ class Forge:
 
     def send_bytes(self, data: bytes) -> None:
         """Put bytes on the wire, and listen."""
-        self.target.connection.receive_data(data)
-        self.target.drive()
+        for piece in pieces(data):
+            self.target.connection.receive_data(piece)
+            self.target.drive()
         self.listen()
 
     # ------------------------------------------------------------------------------------------- listening
 
     def listen(self) -> None:
         """Read what the other end has sent."""
-        self.records.receive_data(self.target.connection.data_to_send())
+        self.records.receive_data(drain(self.target.connection))
         while (record := self.records.next_record()) is not None:
             if record.content_type == ContentType.ALERT:
                 self.alerts.append(parse(ALERT, record.fragment, "Alert"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.delivery import PIECE, drain, pieces
 from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, run
 from tlsexit.events import ApplicationData, Event, Observation
@@ -58,24 +59,13 @@ def make_end(
     return end
 
 
-def pieces(data: bytes, size: int | None) -> Iterator[bytes]:
-    """Cut ``data`` into pieces of ``size`` bytes; all at once for None."""
-    if size is None:
-        if data:
-            yield data
-        return
-    for start in range(0, len(data), size):
-        yield data[start : start + size]
-
-
 def pump(client: End, server: End, *, size: int | None = None) -> None:
     """Carry bytes both ways until neither side has anything to say."""
     moved = True
     while moved:
         moved = False
         for source, target in ((client, server), (server, client)):
-            data = source.connection.data_to_send()
-            for piece in pieces(data, size):
+            for piece in pieces(drain(source.connection), size or PIECE):
                 moved = True
                 target.connection.receive_data(piece)
                 target.drive()

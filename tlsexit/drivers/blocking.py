@@ -18,6 +18,7 @@ from tlsexit.crypto.suites import SUITES
 from tlsexit.drivers.drive import Pki, run
 from tlsexit.drivers.host import for_host
 from tlsexit.events import ApplicationData, HandshakeCompleted
+from tlsexit.exits.answers import Failed
 from tlsexit.exits.context import SessionContext
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.profile import Profile
@@ -379,7 +380,13 @@ class TlsSocket:
         self._flush()
 
     def _drive_exits(self) -> None:
-        run(self._connection, self._exits, self._pki)
+        try:
+            run(self._connection, self._exits, self._pki)
+        except BaseException as error:
+            # interrupted: the last question only informs, and once is enough
+            if self._connection.closed and self._connection.pending_exit is not None:
+                self._connection.answer(Failed(cause=error))
+            raise
         while (event := self._connection.next_event()) is not None:
             if isinstance(event, ApplicationData):
                 self._received.append(event.data)

@@ -7,6 +7,7 @@ more is read from the peer. Such a task is cancelled as soon as nobody waits for
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
@@ -305,6 +306,9 @@ class TlsProtocol(asyncio.Protocol):
         self._answering = task
         self._start_timer("exit", self._handshake_timeout, self._on_exit_timeout)
         task.add_done_callback(self._on_answer)
+        if inspect.iscoroutine(answer):
+            # cancelled before its first step, it would complain that nobody awaited it
+            task.add_done_callback(lambda _: answer.close())
         return None
 
     def _take_answer(self, answer: Answer) -> None:
