@@ -239,7 +239,7 @@ def test_what_was_never_a_session_is_removed(content: object, dictionary: Dictio
 
 def test_a_session_of_another_version_of_this_package(dictionary: Dictionary) -> None:
     """Rightly sealed, but not to be decoded: removed."""
-    sealed = SealingKey(KEY).seal(b"\xff of the future", b"tlsexit session\02\0id", os.urandom)
+    sealed = SealingKey(KEY).seal(b"\xff of the future", b"tlsexit session\0%d\0%b" % (2, b"id"), os.urandom)
     dictionary.kept[b"id"] = sealed
     assert dictionary.get(b"id") is None
     assert dictionary.kept == {}

@@ -80,6 +80,13 @@ def test_no_prefix_and_nothing_longer_is_a_session(session: Session, data: st.Da
         decode_session(encoded + b"\0")
 
 
+def test_no_prefix_at_all() -> None:
+    encoded = encode_session(replace(PLAIN, server_name="localhost", own_chain=(b"own",), psk_identity=b"alice"))
+    for size in range(len(encoded)):
+        with pytest.raises(LocalError):
+            decode_session(encoded[:size])
+
+
 @given(sessions(), st.data())
 def test_a_session_is_spelt_in_one_way(session: Session, data: st.DataObject) -> None:
     """Changed bytes are refused, or are exactly the bytes of the session that they are taken for."""
