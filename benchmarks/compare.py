@@ -1,4 +1,4 @@
-"""tlsexit beside OpenSSL (through :mod:`ssl`) and tlslite-ng, in one process: ``python -m benchmarks.compare``.
+"""tlsexit beside OpenSSL (through :mod:`ssl`) and tlslite-ng: ``python -m benchmarks.compare``.
 
 The method and its reasons are in README.md.
 """
@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,11 +89,11 @@ def prepare(contender: Contender, work: Handshake | Transfer) -> Unit:
     return contender.handshake(work) if isinstance(work, Handshake) else contender.transfer(work)
 
 
-def run_row(row: Row, rounds: int, seconds: float, *, tlslite: bool, advance: Callable[[], None]) -> Result:
-    """Measure one row."""
+def run_row(row: Row, rounds: int, seconds: float, tlslite: bool) -> Result:
+    """Measure one row, all contenders in turn in this process."""
     taking_part = contenders(row, tlslite=tlslite)
     units = {name: prepare(contender, row.work) for name, contender in taking_part.items()}
-    samples = interleave(units, rounds, seconds, advance)
+    samples = interleave(units, rounds, seconds)
     return Result(row, samples, {name: contender.carried for name, contender in taking_part.items()})
 
 
@@ -183,22 +184,28 @@ def show_results(results: Sequence[Result]) -> None:
     show(HEADINGS, [cells(result) for result in results], caption, missed)
 
 
-@contextmanager
-def progress(total: int) -> Iterator[Callable[[str], Callable[[], None]]]:
-    """Yield a function that, given a title, returns what advances the bar; silent unless on a terminal with rich."""
+def run_rows(rows: Sequence[Row], rounds: int, seconds: float, tlslite: bool) -> Iterator[Result]:
+    """Measure each row in a fresh process: large writes leave the memory allocator in a state that favours the next."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+        for row in rows:
+            yield pool.submit(run_row, row, rounds, seconds, tlslite).result()
+
+
+def with_progress(results: Iterator[Result], rows: Sequence[Row]) -> list[Result]:
+    """Return all results, with a bar meanwhile if rich is there and this is a terminal."""
     try:
         from rich.progress import Progress
     except ImportError:
-        yield lambda title: lambda: None
-        return
+        return list(results)
+    found = []
     with Progress(transient=True, disable=not sys.stdout.isatty()) as bar:
-        task = bar.add_task("", total=total)
-
-        def titled(title: str) -> Callable[[], None]:
-            bar.update(task, description=title)
-            return lambda: bar.advance(task)
-
-        yield titled
+        task = bar.add_task("", total=len(rows))
+        for row in rows:
+            bar.update(task, description=row.title)
+            found.append(next(results))
+            bar.advance(task)
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -218,10 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tlslite = not options.no_tlslite
     for name, value in environment().items():
         print(f"{name:>10}  {value}")
-    results = []
-    with progress(sum(rounds * len(contenders(row, tlslite=tlslite)) for row in rows)) as titled:
-        for row in rows:
-            results.append(run_row(row, rounds, seconds, tlslite=tlslite, advance=titled(row.title)))
+    results = with_progress(run_rows(rows, rounds, seconds, tlslite), rows)
     show_results(results)
     if options.json is not None:
         options.json.write_text(json.dumps(as_json(results), indent=1) + "\n")

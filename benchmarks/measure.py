@@ -11,7 +11,7 @@ import gc
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.contenders.base import Unit
@@ -68,13 +68,8 @@ def timed(unit: Unit, count: int) -> float:
     return elapsed / count
 
 
-def interleave(
-    units: Mapping[str, Unit], rounds: int, seconds: float, advance: Callable[[], None] = lambda: None
-) -> dict[str, Samples]:
-    """Measure every unit in ``rounds`` rounds, in batches of about ``seconds`` each.
-
-    ``advance`` is called after each batch, ``rounds`` times a unit.
-    """
+def interleave(units: Mapping[str, Unit], rounds: int, seconds: float) -> dict[str, Samples]:
+    """Measure every unit in ``rounds`` rounds, in batches of about ``seconds`` each."""
     batches: dict[str, int] = {}
     every: dict[str, int] = {}
     for name, unit in units.items():
@@ -92,5 +87,4 @@ def interleave(
         for name in order if number % 2 else reversed(order):
             if number % every[name] == 0:
                 results[name][number] = timed(units[name], batches[name])
-            advance()
     return {name: Samples(batches[name], by_round) for name, by_round in results.items()}
