@@ -86,9 +86,9 @@ def test_short_records_with_servers(name: str, length: int, peer: FindPeer, pki:
     assert b"200 ok" in result.received.lower()
 
 
-@pytest.mark.parametrize("name", ["mbedtls", "jsse", "node4", "nss"])
+@pytest.mark.parametrize("name", ["mbedtls", "node4", "nss"])
 def test_renegotiation_started_by_servers(name: str, peer: FindPeer, pki: Pki) -> None:
-    """RFC 2246 §7.4.1.1, under RFC 5746."""
+    """RFC 2246 §7.4.1.1, under RFC 5746. JSSE's server only begins one, and closes before it is complete."""
     certificate = "client" if name == "nss" else None
     with peer(name, renegotiate=True).start_server(AES) as server:
         result = engine_client(server.host, server.port, [AES.number], pki, renegotiation=True, client_cert=certificate)
