@@ -239,3 +239,13 @@ def test_only_rsa_encrypts(kind: KeyType) -> None:
         encrypt(key.public_key(), bytes(48))
     with pytest.raises(LocalError, match=f"{kind.value} keys cannot decrypt"):
         decrypt(key, bytes(128))
+
+
+def test_an_rsa_signature_without_its_leading_zero() -> None:
+    """R2246-4.7-01: a signature is as long as the modulus, even where dropping a zero leaves the same number."""
+    key = rsa_key()
+    numbered = (number.to_bytes(36, "big") for number in range(100_000))
+    data, signature = next((data, made) for data in numbered if (made := sign(key, data))[0] == 0)
+    verify(key.public_key(), signature, data)
+    with pytest.raises(DecryptError):
+        verify(key.public_key(), signature[1:], data)

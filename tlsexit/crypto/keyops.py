@@ -76,6 +76,9 @@ def verify(key: PublicKey, signature: bytes, data: bytes) -> None:
     """Check that ``signature`` is over the digest ``data``; :class:`~tlsexit.alerts.DecryptError` if it is not."""
     try:
         if isinstance(key, RSAPublicKey):
+            if len(signature) != (key.key_size + 7) // 8:
+                # RFC 8017 §8.2.2: exactly as long as the modulus; the library takes a missing leading zero for granted
+                raise DecryptError("the signature is not as long as the modulus")
             # `verify` is not meant for bare digests: recover what was signed, then compare
             if key.recover_data_from_signature(signature, PKCS1v15(), NoDigestInfo()) != data:
                 raise DecryptError("the signature is over something else")
