@@ -258,10 +258,10 @@ class Connection:
         if not self.established:
             raise LocalError("the connection is closed" if self.closed else "the handshake is not complete")
         # between our ChangeCipherSpec and the end of a renegotiation nothing may be sent (§7.4.9)
-        self._held_size += len(data)
-        if self._held_size > self._config.max_buffered_input:
+        if self._held_size + len(data) > self._config.max_buffered_input:
             raise LocalError("a renegotiation is not complete; wait before sending more")
         if data:
+            self._held_size += len(data)
             self._held.append(bytes(data))
 
     def renegotiate(self) -> None:

@@ -96,6 +96,8 @@ def _check_local(state: states.Established, config: Config) -> None:
         raise LocalError("the profile does not allow renegotiation")
     if not state.context.secure_renegotiation:
         raise LocalError("the peer does not support secure renegotiation (RFC 5746)")
+    if state.context.resumed and not state.context.extended_master_secret:
+        raise LocalError("a resumed session without the extended master secret is not renegotiated (RFC 7627 §5.3)")
     if not _may_renegotiate(state, config):
         raise LocalError(f"the connection has been renegotiated {config.max_renegotiations} times already")
 
