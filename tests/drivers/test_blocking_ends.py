@@ -232,7 +232,7 @@ def test_a_last_question_that_is_interrupted(end: Callable[[TlsSocket], None]) -
     exits = ScriptedExit({ExitPhase.END_SESSION: KeyboardInterrupt()})
     with pair(exits=exits) as (client, _, _):
         with pytest.raises(KeyboardInterrupt):
-            client.abort()
+            end(client)
         assert [phase.value for phase in exits.phases][-2:] == ["EndSession", "EndTask"]
 
 
