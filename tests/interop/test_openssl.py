@@ -17,6 +17,7 @@ from tests.interop.peers.all import FindPeer
 from tests.interop.process import HOST, free_port, listening
 from tests.interop.workshop import Pki
 from tests.support.pair import End, make_end
+from tests.support.sessions import Sessions
 from tlsexit.bindings import export_keying_material
 from tlsexit.constants import Role
 from tlsexit.crypto.suites import SUITES, CipherSuite
@@ -24,6 +25,7 @@ from tlsexit.events import HandshakeCompleted, WarningReceived
 from tlsexit.handshake import states
 from tlsexit.policy import BuiltinPki, load_authorities, load_identity
 from tlsexit.profile import Profile, Verify
+from tlsexit.session import SessionStore
 
 pytestmark = pytest.mark.interop
 
@@ -95,7 +97,15 @@ class Link:
 
 
 @contextmanager
-def linked(role: Role, suite: CipherSuite, pki: Pki, log: Path, *options: str, **profile: Any) -> Iterator[Link]:
+def linked(
+    role: Role,
+    suite: CipherSuite,
+    pki: Pki,
+    log: Path,
+    *options: str,
+    store: SessionStore | None = None,
+    **profile: Any,
+) -> Iterator[Link]:
     """Run ``openssl`` in ``role`` with more options, and one end of ours with this profile against it."""
     authorities = {"test": load_authorities(pki.ca)}
     own = [load_identity(name, pki.certificate(name), pki.key(name)) for name in ("rsa", "client")]
@@ -128,7 +138,7 @@ def linked(role: Role, suite: CipherSuite, pki: Pki, log: Path, *options: str, *
             sock, _ = listener.accept()
             listener.close()
         with sock:
-            link = Link(make_end(shown, builtin), sock, Program(process, log))
+            link = Link(make_end(shown, builtin, session_store=store), sock, Program(process, log))
             link.until(lambda: link.end.connection.established)
             yield link
     finally:
@@ -170,7 +180,7 @@ def test_pre_shared_keys(role: Role, suite: CipherSuite, hint: str, peer: FindPe
     """RFC 4279, RFC 5489: the premaster secret of both parts, with and without a hint."""
     peer("openssl")
     options = ["-psk", KEYS[b"Client_identity"].hex(), "-psk_identity", "Client_identity"]
-    profile = {"psk_identity_hint": hint.encode()} if role is Role.CLIENT else {}
+    profile: dict[str, Any] = {"psk_identity_hint": hint.encode()} if role is Role.CLIENT else {}
     if hint and role is Role.SERVER:
         options += ["-psk_hint", hint]
     with linked(role, suite, pki, tmp_path / "log", *options, **profile) as link:
@@ -247,3 +257,19 @@ def test_openssl_refuses_us(peer: FindPeer, pki: Pki, tmp_path: Path) -> None:
         link.until(lambda: any(isinstance(event, WarningReceived) for event in link.end.events))
         assert isinstance(link.end.connection.state, states.Established)
         link.exchange()
+
+
+# ------------------------------------------------------------------------------------------------ short records
+
+
+def test_short_records_in_a_resumption(peer: FindPeer, pki: Pki, tmp_path: Path) -> None:
+    """R4366-3-01, R4366-3.2-02: the length comes back with the session, without being answered again."""
+    peer("openssl")
+    store, file = Sessions(), str(tmp_path / "session")
+    for option, resumed in (("-sess_out", False), ("-sess_in", True)):
+        options = ("-no_ticket", "-maxfraglen", "512", option, file)
+        with linked(Role.CLIENT, SUITES[RSA], pki, tmp_path / "log", *options, store=store) as link:
+            link.exchange()
+            assert link.end.connection.context.resumed is resumed
+            link.end.connection.send(b"x" * 3000 + b"\nend of the long line\n")
+            link.until(lambda link=link: "end of the long line" in link.program.output)  # type: ignore[misc]
