@@ -95,7 +95,7 @@ def test_finished_byte_by_byte_under_the_new_keys(role: Role, suite: int) -> Non
 @pytest.mark.parametrize("extra", [b"\0", b"\0\0\0", b"\x0e\0", b"\x14\0\0\x0c", b"\1\0\1\0"])
 @pytest.mark.parametrize("role", Role)
 def test_a_message_that_begins_before_the_key_change(role: Role, extra: bytes) -> None:
-    """R2246-7.1-02: bytes that came in the clear must not become part of a message under the keys."""
+    """R2246-7.1-08: bytes that came in the clear must not become part of a message under the keys."""
     flight, rest = before_the_key_change(honest(role))
     forge = opposite(role).play(flight)
     forge.send_record(ContentType.HANDSHAKE, extra)
@@ -106,7 +106,7 @@ def test_a_message_that_begins_before_the_key_change(role: Role, extra: bytes) -
 @pytest.mark.parametrize("extra", [b"\x14\0\0\x0c" + bytes(12), b"\x0e\0\0\0", b"\x10\0\0\2\0\0"])
 @pytest.mark.parametrize("role", Role)
 def test_a_whole_message_too_many_behind_finished(role: Role, extra: bytes) -> None:
-    """R2246-7.4-03: in the same record as Finished, and still refused."""
+    """R2246-7.4-02: in the same record as Finished, and still refused."""
     trace = honest(role)
     forge = opposite(role).play(trace[:-1])
     forge.send_record(ContentType.HANDSHAKE, finished.build(forge) + extra)
@@ -185,7 +185,7 @@ def test_alerts_in_one_record() -> None:
 
 
 def test_close_notify_twice_in_one_record() -> None:
-    """R2246-7.2.1-05: "any data received after a closure alert is ignored"."""
+    """R2246-7.2.1-03: "any data received after a closure alert is ignored"."""
     forge = established(Role.CLIENT)
     forge.send_record(ContentType.ALERT, b"\1\0\1\0")
     assert forge.warnings == [AlertDescription.CLOSE_NOTIFY]
@@ -215,7 +215,7 @@ def test_an_alert_that_is_never_completed() -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_what_follows_close_notify(role: Role) -> None:
-    """R2246-7.2.1-05: ignored, were it a fatal alert or garbage; it is handed to whoever uses the transport next."""
+    """R2246-7.2.1-03, R2246-7.2.1-05: ignored, whatever it is, and left to the transport's next user."""
     forge = established(role)
     closing = forge.seal(ContentType.ALERT, b"\1\0")
     behind = (

@@ -47,7 +47,7 @@ def exchange_data(client: End, server: End, size: int | None = None) -> None:
 
 @every_suite
 def test_a_full_handshake_and_a_resumption(suite: int) -> None:
-    """R2246-7.3-01, R2246-7.3-03, R2246-6.3-01: the keys of the second connection are new, the session is not."""
+    """R2246-7.3-01, R2246-7.3-05, R2246-6.3-08: the keys of the second connection are new, the session is not."""
     store = Sessions()
     client, server = client_for(suite), server_for(suite, config={"session_store": store})
     handshake(client, server)

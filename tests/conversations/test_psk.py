@@ -251,7 +251,7 @@ def test_hints_that_do_not_parse(body: bytes) -> None:
 
 
 def test_two_hints() -> None:
-    """R2246-7.4-03."""
+    """R2246-7.4-04."""
     hint = raw_message(12, b"\0\1h")
     refused(Forge(client_for(PSK), PSK).play((server_hello, hint, hint)), AlertDescription.UNEXPECTED_MESSAGE)
 

@@ -115,7 +115,7 @@ def test_a_curve_that_was_not_offered(curve: str, groups: tuple[int, ...]) -> No
 
 
 def test_a_key_that_may_only_sign() -> None:
-    """R2246-7.4.2-06: keyUsage, where there is one, must allow keyAgreement."""
+    """R2246-7.4.2-08, RFC 4492 §2: keyUsage, where there is one, must allow keyAgreement (R2246-7.4.2-06)."""
     issued = leaf(usage="digital_signature")
     forge = static_server(issued).play(trace(issued))
     assert "keyAgreement" in str(forge.target.connection.error)
@@ -127,7 +127,7 @@ def test_a_key_that_may_only_sign() -> None:
 
 @pytest.mark.parametrize("kind", [KeyType.RSA, KeyType.DSA])
 def test_a_key_of_another_kind(kind: KeyType) -> None:
-    """R2246-7.4.2-02."""
+    """R2246-7.4.2-03."""
     forge = static_server(leaf()).play(trace(pki(kind).server))
     refused(forge, AlertDescription.UNSUPPORTED_CERTIFICATE)
 

@@ -217,7 +217,7 @@ def test_not_as_a_renegotiation(renegotiation: bool) -> None:
 
 
 def test_twice() -> None:
-    """R2246-7.4-03."""
+    """R2246-7.4-04."""
     forge = Forge(server_end(), RSA).play((opening(v2_hello(RSA)), wire(framed(v2_hello(RSA)))))
     refused(forge, AlertDescription.PROTOCOL_VERSION)
 

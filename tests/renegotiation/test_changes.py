@@ -109,7 +109,7 @@ def test_the_client_no_longer_shows_it() -> None:
 
 
 def test_a_certificate_that_is_demanded_and_not_there() -> None:
-    """R2246-7.4.6-04: the second handshake fails, and the connection with it."""
+    """R2246-7.4.6-03: the second handshake fails, and the connection with it."""
     client, server = joined(
         client={"builtin": builtin(Role.CLIENT)}, server={"exits": on_the_second(verify=Verify.REQUIRED)}
     )

@@ -103,7 +103,7 @@ def test_data_between_all_messages(opener: Role, verify: Verify, suite: int) -> 
 
 @pytest.mark.parametrize("opener", Role)
 def test_much_data_ahead(opener: Role) -> None:
-    """R2246-6.2.1-01: what was sent before is in many records, and they all come first."""
+    """R4346-6.2.1-01: what was sent before is in many records, and they all come first."""
     client, server = joined(RSA)
     for end in (client, server):
         end.connection.send(bytes(100_000))
