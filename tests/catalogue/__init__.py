@@ -1,23 +1,19 @@
-"""The requirements of TLS 1.0, and which test answers for each.
+"""Which test answers for each requirement of :mod:`tlsexit.conformance.catalogue`.
 
-``requirements.json`` lists what RFC 2246 and the RFCs that extend it ask of an implementation, each with an id
-(``R2246-7.4.9-03``). A test cites, in its docstring or beside an assertion, the ids it would fail for if they were
-broken, always in full. What no test can answer for has its reason in ``reasons.toml``; where the list itself is
-wrong or open to question stands in ``corrections.toml``. ``python -m tests.catalogue`` writes it all up as
-``docs/requirements.md``.
+A test cites, in its docstring or beside an assertion, the ids (``R2246-7.4.9-03``) it would fail for if they were
+broken, always in full. What no test can answer for has its reason in ``reasons.toml``. ``python -m tests.catalogue``
+writes it all up as ``docs/requirements.md``.
 """
 
 from __future__ import annotations
 
 import ast
-import json
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
@@ -27,58 +23,10 @@ SHORTHAND: Final = re.compile(rf"{ID.pattern}(?:,? (?:to |and )?)-\d\d\b")
 """``R2246-7.1-01, -02``: reads well, but only the first of them is found."""
 
 
-@dataclass(frozen=True)
-class Requirement:
-    """One entry of the list; ``level`` is MUST, SHOULD NOT, ..., ``implied`` if the RFC states it as a plain fact."""
-
-    id: str
-    level: str
-    implied: bool
-    applies_to: str
-    statement: str
-    expected_alert: tuple[str, ...]
-
-    @property
-    def rfc(self) -> str:
-        """The number of the RFC it is from."""
-        return self.id[1:5]
-
-
 @cache
-def _catalogue() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((HERE / "requirements.json").read_text(encoding="utf-8"))
-    return loaded
-
-
-@cache
-def requirements() -> tuple[Requirement, ...]:
-    """Every requirement, in the order of the list."""
-    return tuple(
-        Requirement(
-            item["id"],
-            item["level"],
-            item["implied"],
-            item["applies_to"],
-            item["statement"],
-            tuple(item["expected_alert"] or ()),
-        )
-        for item in _catalogue()["requirements"]
-    )
-
-
 def reasons() -> dict[str, str]:
     """Why there is no test, by id."""
-    return _notes("reasons.toml")
-
-
-def corrections() -> dict[str, str]:
-    """Where the list is wrong or open to question, and what holds instead, by id."""
-    return _notes("corrections.toml")
-
-
-@cache
-def _notes(name: str) -> dict[str, str]:
-    loaded: dict[str, str] = tomllib.loads((HERE / name).read_text(encoding="utf-8"))
+    loaded: dict[str, str] = tomllib.loads((HERE / "reasons.toml").read_text(encoding="utf-8"))
     return loaded
 
 

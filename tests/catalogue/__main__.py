@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.catalogue import ROOT, Requirement, citations, corrections, reasons, requirements
+from tests.catalogue import ROOT, citations, reasons
+from tlsexit.conformance.catalogue import Requirement, corrections, requirements
 
 TARGET = ROOT / "docs" / "requirements.md"
 
 HEAD = """\
 # Requirements and their tests
 
-Written by `python -m tests.catalogue` from `tests/catalogue/requirements.json` and from the ids that the tests cite;
-do not edit. A citation means that the test fails if the requirement is broken. *Implied* marks what the RFC states as
-a plain fact, not with must, should or may.
+Written by `python -m tests.catalogue` from `tlsexit/conformance/requirements.json` and from the ids that the tests
+cite; do not edit. A citation means that the test fails if the requirement is broken. *Implied* marks what the RFC
+states as a plain fact, not with must, should or may.
 
 """
 
@@ -48,7 +49,7 @@ def page() -> str:
     parts = [HEAD, totals() + "\n", _by_rfc(tested)]
     parts.append("\n## Without a test\n\n")
     parts += [f"- **{id}**: {reason}\n" for id, reason in excused.items()]
-    parts.append("\n## Corrections to the list\n\n")
+    parts.append("\n## Corrected in the list\n\n")
     parts += [f"- **{id}**: {text}\n" for id, text in corrections().items()]
     parts.append("\n## Requirement by requirement\n")
     rfc = ""
