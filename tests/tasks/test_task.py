@@ -45,6 +45,13 @@ def test_references_are_unique() -> None:
     assert len({Task(system_config()).context.reference for _ in range(10)}) == 10
 
 
+def test_a_reference_may_come_from_elsewhere() -> None:
+    """From whoever runs tasks in several processes."""
+    task = Task(system_config(), reference=77, name="payments")
+    assert task.context.reference == 77
+    assert task.context.configuration == {"name": "payments"}
+
+
 def test_start_task_is_asked_first() -> None:
     """With the configuration; nothing can be done before it is answered."""
     task = Task(system_config(), name="payments", port=6331)

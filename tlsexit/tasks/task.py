@@ -25,11 +25,12 @@ class Task:
 
     Like a connection, a task only holds questions: :attr:`pending_exit` is StartTask at first and EndTask after
     :meth:`end`, as soon as no session of the task lives any more. ``configuration`` is shown to the exit in StartTask.
+    ``reference`` is the task's number, which nobody else may have; without it the next one of this process is taken.
     """
 
-    def __init__(self, config: Config, **configuration: Any) -> None:
+    def __init__(self, config: Config, *, reference: int | None = None, **configuration: Any) -> None:
         self._config = config
-        self._context = TaskContext(next(_references), configuration)
+        self._context = TaskContext(next(_references) if reference is None else reference, configuration)
         self._pending: StartTaskCall | EndTaskCall | None = StartTaskCall(self._context)
         self._started = False
         self._ended = False

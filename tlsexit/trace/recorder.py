@@ -107,8 +107,10 @@ class TracedTask(Task):
     Connections made from now on report to the observer set last.
     """
 
-    def __init__(self, config: Config, observer: Observer, **configuration: object) -> None:
-        super().__init__(replace(config, observer=observer), **configuration)
+    def __init__(
+        self, config: Config, observer: Observer, *, reference: int | None = None, **configuration: object
+    ) -> None:
+        super().__init__(replace(config, observer=observer), reference=reference, **configuration)
         self._observer = observer
         self._latest: Connection | None = None
 
