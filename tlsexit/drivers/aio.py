@@ -16,12 +16,13 @@ from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, arun
 from tlsexit.drivers.host import for_host
 from tlsexit.drivers.protocol import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Address, TlsProtocol, TlsTransport
+from tlsexit.drivers.sessions import Sessions, StreamHandler, end_due, end_task
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.profile import Profile
 from tlsexit.session import Session
 from tlsexit.tasks import Task
 
-StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
+__all__ = ["StreamHandler", "TlsServer", "end_task", "open_connection", "start_server"]
 
 
 async def open_connection(
@@ -71,7 +72,7 @@ async def open_connection(
     def gone() -> Awaitable[None] | None:
         if task is None:
             own.end()
-        return _end_due(own, exits, pki)
+        return end_due(own, exits, pki)
 
     def lower() -> TlsProtocol:
         made.append(
@@ -130,8 +131,9 @@ async def start_server(
     own = Task(config or system_config()) if task is None else task
     if task is None:
         await arun(own, exits, pki)
-    loop = asyncio.get_running_loop()
-    live: dict[TlsProtocol, asyncio.Future[None]] = {}
+    sessions = Sessions(
+        handler, own, exits, pki, handshake_timeout=handshake_timeout, shutdown_timeout=shutdown_timeout, limit=limit
+    )
 
     def outcome(result: TlsTransport | BaseException) -> None:
         if isinstance(result, BaseException) and on_failure is not None:
@@ -141,53 +143,25 @@ async def start_server(
         return own.connection(profile, remote_address=remote, local_address=local)
 
     def lower() -> TlsProtocol:
-        def gone() -> Awaitable[None] | None:
-            live.pop(protocol).set_result(None)
-            return _end_due(own, exits, pki)
-
-        reader = asyncio.StreamReader(limit=limit, loop=loop)
-        streams = asyncio.StreamReaderProtocol(reader, handler, loop=loop)
-        protocol = TlsProtocol(
-            streams,
-            connect,
-            exits,
-            pki,
-            handshake_timeout=handshake_timeout,
-            shutdown_timeout=shutdown_timeout,
-            on_outcome=outcome,
-            on_end=gone,
-        )
-        live[protocol] = loop.create_future()
-        return protocol
+        return sessions.protocol(connect, on_outcome=outcome)
 
     try:
-        server = await loop.create_server(lower, host, port, **options)
+        server = await asyncio.get_running_loop().create_server(lower, host, port, **options)
     except BaseException:
         if task is None:
             await end_task(own, exits, pki)
         raise
-    return TlsServer(server, own, exits, pki, live, ends_task=task is None)
+    return TlsServer(server, sessions, ends_task=task is None)
 
 
 class TlsServer:
     """What :func:`start_server` returns: an ``asyncio.Server`` with a task; an async context manager."""
 
-    def __init__(
-        self,
-        server: asyncio.Server,
-        task: Task,
-        exits: object,
-        pki: Pki,
-        live: dict[TlsProtocol, asyncio.Future[None]],
-        *,
-        ends_task: bool = True,
-    ) -> None:
+    def __init__(self, server: asyncio.Server, sessions: Sessions, *, ends_task: bool = True) -> None:
         self._server = server
-        self._exits = exits
-        self._pki = pki
-        self._live = live
+        self._sessions = sessions
         self._ends_task = ends_task
-        self.task = task
+        self.task = sessions.task
 
     @property
     def sockets(self) -> tuple[Any, ...]:
@@ -200,16 +174,14 @@ class TlsServer:
 
     def close_connections(self) -> None:
         """Close every connection with close_notify, those whose handshake is going on too."""
-        for protocol in tuple(self._live):
-            protocol.close()
+        self._sessions.close()
 
     async def wait_closed(self) -> None:
         """Wait until the server is closed and its connections are over, then end the task."""
         await self._server.wait_closed()
-        while self._live:
-            await asyncio.wait(self._live.values())
+        await self._sessions.wait()
         if self._ends_task:
-            await end_task(self.task, self._exits, self._pki)
+            await self._sessions.end_task()
 
     async def serve_forever(self) -> None:
         """Accept connections until cancelled."""
@@ -221,14 +193,3 @@ class TlsServer:
     async def __aexit__(self, *_: object) -> None:
         self.close()
         await self.wait_closed()
-
-
-async def end_task(task: Task, exits: object, pki: Pki) -> None:
-    """End a task: EndTask is asked now, or by the driver of the last live session when that has ended."""
-    task.end()
-    await arun(task, exits, pki)
-
-
-def _end_due(task: Task, exits: object, pki: Pki) -> Awaitable[None] | None:
-    """Return the work of asking EndTask, if nothing but the session that has just ended held it back."""
-    return None if task.pending_exit is None else arun(task, exits, pki)

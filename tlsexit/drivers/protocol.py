@@ -88,7 +88,8 @@ class TlsProtocol(asyncio.Protocol):
 
     ``application`` is told ``connection_made`` once the handshake is complete. ``on_outcome`` hears, once, how the
     handshake ended, with the transport or with the error; what ``on_end`` returns is awaited when everything is over.
-    What the application's or these callbacks raise goes to the loop's exception handler.
+    What the application's or these callbacks raise goes to the loop's exception handler. ``bytes_received`` and
+    ``bytes_sent`` count what the application was given and has written.
     """
 
     def __init__(
@@ -106,6 +107,8 @@ class TlsProtocol(asyncio.Protocol):
         self.application = application
         self.closing = False
         self.reading_paused = False
+        self.bytes_received = 0
+        self.bytes_sent = 0
         self._loop = asyncio.get_running_loop()
         self.over: asyncio.Future[None] = self._loop.create_future()
         self._connect = connect
@@ -209,6 +212,7 @@ class TlsProtocol(asyncio.Protocol):
         """Protect and send; what comes after the end is dropped, as asyncio's own transports do."""
         if not data or self.closing or not self.connection.established:
             return
+        self.bytes_sent += len(data)
         self._backlog.append(data)
         self._backlog_size += len(data)
         self._send()
@@ -351,6 +355,7 @@ class TlsProtocol(asyncio.Protocol):
                 return
             if isinstance(event, ApplicationData):
                 if not self.closing:
+                    self.bytes_received += len(event.data)
                     self._call(self.application.data_received, event.data)
             elif isinstance(event, HandshakeCompleted):
                 self._stop_timer("handshake")

@@ -1,0 +1,103 @@
+"""The sessions that one task accepts under asyncio: a protocol for each raw connection, until it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tlsexit.connection import Connection
+from tlsexit.drivers.drive import Pki, arun
+from tlsexit.drivers.protocol import Address, TlsProtocol, TlsTransport
+from tlsexit.tasks import Task
+
+StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
+
+Outcome = TlsTransport | BaseException
+"""How a handshake ended."""
+
+
+class Sessions:
+    """The live sessions of a task that has been started. ``handler`` gets the streams of each that is established."""
+
+    def __init__(
+        self,
+        handler: StreamHandler,
+        task: Task,
+        exits: object,
+        pki: Pki,
+        *,
+        handshake_timeout: float,
+        shutdown_timeout: float,
+        limit: int = 2**16,
+    ) -> None:
+        self._handler = handler
+        self._exits = exits
+        self._pki = pki
+        self._handshake_timeout = handshake_timeout
+        self._shutdown_timeout = shutdown_timeout
+        self._limit = limit
+        self._live: dict[TlsProtocol, asyncio.Future[None]] = {}
+        self.task = task
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def protocol(
+        self,
+        connect: Callable[[Address, Address], Connection],
+        *,
+        on_outcome: Callable[[Outcome], None] | None = None,
+        on_over: Callable[[], None] | None = None,
+    ) -> TlsProtocol:
+        """Return the protocol for one more raw connection.
+
+        ``connect`` makes the connection from the remote and the local address; ``on_outcome`` hears how the handshake
+        ended, ``on_over`` that everything is over but EndTask.
+        """
+        loop = asyncio.get_running_loop()
+
+        def gone() -> Awaitable[None] | None:
+            self._live.pop(protocol).set_result(None)
+            if on_over is not None:
+                on_over()
+            return end_due(self.task, self._exits, self._pki)
+
+        reader = asyncio.StreamReader(limit=self._limit, loop=loop)
+        streams = asyncio.StreamReaderProtocol(reader, self._handler, loop=loop)
+        protocol = TlsProtocol(
+            streams,
+            connect,
+            self._exits,
+            self._pki,
+            handshake_timeout=self._handshake_timeout,
+            shutdown_timeout=self._shutdown_timeout,
+            on_outcome=on_outcome,
+            on_end=gone,
+        )
+        self._live[protocol] = loop.create_future()
+        return protocol
+
+    def close(self) -> None:
+        """Close every session with close_notify, those whose handshake is going on too."""
+        for protocol in tuple(self._live):
+            protocol.close()
+
+    async def wait(self) -> None:
+        """Wait until no session is left."""
+        while self._live:
+            await asyncio.wait(self._live.values())
+
+    async def end_task(self) -> None:
+        """End the task."""
+        await end_task(self.task, self._exits, self._pki)
+
+
+async def end_task(task: Task, exits: object, pki: Pki) -> None:
+    """End a task: EndTask is asked now, or by the driver of the last live session when that has ended."""
+    task.end()
+    await arun(task, exits, pki)
+
+
+def end_due(task: Task, exits: object, pki: Pki) -> Awaitable[None] | None:
+    """Return the work of asking EndTask, if nothing but the session that has just ended held it back."""
+    return None if task.pending_exit is None else arun(task, exits, pki)
