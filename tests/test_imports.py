@@ -19,7 +19,7 @@ LONGEST_FILE = 500
 
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"constants", "alerts", "wire"}),
-    frozenset({"crypto"}),
+    frozenset({"crypto", "dnfilter"}),
     frozenset({"profile", "session", "exits", "events", "config", "records"}),
     frozenset({"handshake"}),
     frozenset({"connection", "channel", "failures"}),

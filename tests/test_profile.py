@@ -53,7 +53,21 @@ def test_the_mandatory_suite_is_there() -> None:
         ({"depth": -1}, "depth"),
         ({"depth": 11}, "depth"),
         ({"id": "x" * 33}, "32"),
+        ({"id": ""}, "id is not empty"),
+        ({"id": "a\nb"}, "printable"),
         ({"parm": "x" * 65}, "64"),
+        ({"parm": None}, "parm"),
+        ({"depth": 2.5}, "depth"),
+        ({"depth": True}, "depth"),
+        ({"trace": -1}, "trace"),
+        ({"trace": 256}, "trace"),
+        ({"user_certificate_id": ""}, "not empty"),
+        ({"user_certificate_id": "x" * 257}, "256"),
+        ({"certificate_file_root": ""}, "not empty"),
+        ({"root_ca_ids": ("",)}, "none of them empty"),
+        ({"root_ca_ids": (b"ROOT",)}, "texts"),
+        ({"dn_user": ("alice",)}, "NAME=VALUE"),
+        ({"dn_issuer": ("CN=a", "/")}, "NAME=VALUE"),
         ({"verify": Verify.REQUIRED}, "client"),
         ({"verify": Verify.OPTIONAL}, "client"),
     ],
@@ -117,7 +131,25 @@ def test_an_element_that_does_not_exist() -> None:
         Profile.server().changed({"colour": "blue"})
 
 
-@pytest.mark.parametrize("changes", [{"depth": 11}, {"cipher_suites": ()}, {"verify": Verify.ENFORCED}])
+@pytest.mark.parametrize("name", ["remote_address", "local_address", "reference", "role"])
+def test_what_is_of_the_session_is_no_element_to_change(name: str) -> None:
+    """The addresses are the context's, which is frozen."""
+    with pytest.raises(LocalError, match="not an element"):
+        Profile.server().changed({name: ("192.0.2.1", 1)})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"depth": 11},
+        {"cipher_suites": ()},
+        {"verify": Verify.ENFORCED},
+        {"dn_user": ("alice",)},
+        {"dn_issuer": ("XX=alice",)},
+        {"parm": "x" * 65},
+        {"user_certificate_id": 5},
+    ],
+)
 def test_changes_are_checked_like_the_rest(changes: dict[str, Any]) -> None:
     with pytest.raises(LocalError):
         Profile.server().changed(changes)

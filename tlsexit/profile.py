@@ -12,6 +12,7 @@ from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.crypto.groups import DH_GROUP_NAMES, NamedCurve
 from tlsexit.crypto.suites import DEFAULT_SUITES, SUITES
+from tlsexit.dnfilter import dn_filter
 
 
 class Verify(Enum):
@@ -46,6 +47,17 @@ _TUPLES: Final = (
     "trusted_authorities",
 )
 
+_TEXTS: Final = ("root_ca_ids", "dn_user", "dn_issuer", "alpn", "server_names")
+"""Of the tuples, those of text."""
+
+_LONGEST: Final = {"id": 32, "parm": 64, "user_certificate_id": 256, "certificate_file_root": 4096}
+"""Characters that an element of text has at most."""
+
+_MAY_BE_EMPTY: Final = frozenset({"parm"})
+
+MAX_TRACE: Final = 255
+"""The highest trace level. 0 shows nothing, 1 a diagram of each connection, 2 and more every field of every message."""
+
 _FILTERS: Final = frozenset({"root_ca_ids", "dn_user", "dn_issuer"})
 
 CHANGEABLE: Final = frozenset(
@@ -64,7 +76,8 @@ class Profile:
     ``cipher_suites`` are suite numbers, favourite first. ``depth`` counts as in the manual: 0 admits only self-signed
     certificates, 1 also those signed by a known root, n up to n-1 intermediates. ``dn_user`` and ``dn_issuer`` are
     alternatives, each a '/'-separated set of attributes (``CN=alice/O=Example``) that the name must contain.
-    Sizes of keys and groups are in bits. Raises :class:`LocalError` for values that make no sense.
+    Sizes of keys and groups are in bits. ``trace`` is the level at which the commands show connections under this
+    profile. Raises :class:`LocalError` for values that make no sense.
     """
 
     direction: Role
@@ -151,6 +164,7 @@ class Profile:
         for name in _TUPLES:
             if not isinstance(getattr(self, name), tuple):
                 raise LocalError(f"{name} is a tuple, not {type(getattr(self, name)).__name__}")
+        self._check_texts()
         if not self.cipher_suites:
             raise LocalError("a profile needs at least one cipher suite")
         for value in self.cipher_suites:
@@ -158,8 +172,10 @@ class Profile:
                 raise LocalError(f"cipher suite {value:#06x} is not one tlsexit has")
         if self.verify not in _BY_DIRECTION[self.direction]:
             raise LocalError(f"verify={self.verify.value} makes no sense for a {self.direction.value}")
-        if not 0 <= self.depth <= 10:
+        if type(self.depth) is not int or not 0 <= self.depth <= 10:
             raise LocalError(f"depth is 0 to 10, not {self.depth}")
+        if type(self.trace) is not int or not 0 <= self.trace <= MAX_TRACE:
+            raise LocalError(f"trace is 0 to {MAX_TRACE}, not {self.trace}")
         if self.max_fragment_length not in (None, 512, 1024, 2048, 4096):
             raise LocalError(f"max_fragment_length is 512, 1024, 2048 or 4096, not {self.max_fragment_length}")
         if any(not 1 <= len(name.encode()) <= 255 for name in self.alpn):
@@ -179,10 +195,21 @@ class Profile:
             raise LocalError("more trusted authorities than the extension holds")
         if len(self.psk_identity_hint) >= 2**16:
             raise LocalError("a PSK identity hint has at most 65535 bytes")
-        if len(self.id) > 32:
-            raise LocalError("a profile id has at most 32 characters")
-        if len(self.parm) > 64:
-            raise LocalError("parm has at most 64 characters")
+
+    def _check_texts(self) -> None:
+        for name in _TEXTS:
+            if not all(isinstance(item, str) and item for item in getattr(self, name)):
+                raise LocalError(f"{name} holds texts, none of them empty")
+        for name, most in _LONGEST.items():
+            value = getattr(self, name)
+            if value is None and name not in ("id", "parm"):
+                continue
+            if not isinstance(value, str) or not (value or name in _MAY_BE_EMPTY) or len(value) > most:
+                raise LocalError(f"{name} has at most {most} characters" if value else f"{name} is not empty")
+        if not self.id.isprintable():
+            raise LocalError("id has printable characters only")
+        for text in (*self.dn_user, *self.dn_issuer):
+            dn_filter(text)
 
     @property
     def demands(self) -> bytes:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from tlsexit.alerts import BadCertificate, LocalError, UnsupportedCertificate
+from tlsexit.dnfilter import folded
 from tlsexit.exits.forms import LIBRARY_ERRORS
 from tlsexit.policy.der import certificate_fields
 
@@ -187,11 +188,6 @@ def name_key(der: bytes) -> NameKey | bytes:
     except LIBRARY_ERRORS:
         return der
     return tuple(frozenset((item.oid.dotted_string, folded(item.value)) for item in rdn) for rdn in name.rdns)
-
-
-def folded(value: str | bytes) -> str | bytes:
-    """Return an attribute value without the differences that comparison ignores (caseIgnoreMatch, RFC 4518)."""
-    return value if isinstance(value, bytes) else " ".join(value.split()).casefold()
 
 
 @lru_cache(maxsize=512)

@@ -9,8 +9,10 @@
            dnuser   = ('CN=alice/O=Example', 'CN=bob')
 
 A file holds any number of commands. Keywords do not care for case; a value is a word, a number, text in quotes, or a
-list of those in parentheses. Comments are ``/* ... */``, or from ``#`` to the end of the line. ``mode=replace``
-replaces a profile of the same id and direction, which otherwise is an error.
+list of those in parentheses. In quotes a doubled quote is one. A command goes on over as many lines as its commas, or
+a backslash at the end of a line, lead it. Comments are ``/* ... */``, or from ``#`` to the end of the line.
+``mode=replace`` replaces a profile of the same id and direction, which otherwise is an error. An element that only
+tlsexit has, such as ``server_preference = yes``, goes by its name in TOML.
 """
 
 from __future__ import annotations
@@ -23,18 +25,18 @@ from typing import Any, Final
 from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.profile import Profile
-from tlsexit.profiles.elements import ELEMENTS, ProfileError, converted, make_profile, role
+from tlsexit.profiles.elements import ELEMENTS, ProfileError, converted, make_profile, shown, unknown
 
 _TOKEN: Final = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*|/\*.*?\*/)
-      | (?P<quoted>'[^'\n]*'|"[^"\n]*")
+    r"""(?P<space>\s+|\\\r?\n|\#[^\n]*|/\*.*?\*/)
+      | (?P<quoted>'(?:[^'\n]|'')*'|"(?:[^"\n]|"")*")
       | (?P<mark>[=,()])
-      | (?P<word>(?!/\*)[^\s=,()'"]+)""",
+      | (?P<word>(?:(?!/\*|\\\r?\n)[^\s=,()'"])+)""",
     re.VERBOSE | re.DOTALL,
 )
 
 _COMMAND: Final = "cftssl"
-_KEYWORDS: Final = {element.keyword: element for element in ELEMENTS if element.keyword}
+_KEYWORDS: Final = {element.keyword or element.field: element for element in ELEMENTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class _Token:
     kind: str
 
     def __str__(self) -> str:
-        return repr(self.text) if self.text else "the end of the file"
+        return shown(self.text) if self.kind else "the end of the file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +95,23 @@ class _Tokens:
         return self.next.kind == "mark" and self.next.text == text
 
     def _split(self, text: str) -> Iterator[_Token]:
-        position = 0
+        position, line = 0, 1
         while position < len(text):
-            line = text.count("\n", 0, position) + 1
             match = _TOKEN.match(text, position)
             if match is None:
                 what = "a comment" if text.startswith("/*", position) else "a quoted text"
                 raise ProfileError(self.file, line, f"{what} begins here and does not end")
             if match.lastgroup != "space":
                 kind = str(match.lastgroup)
-                yield _Token(match[kind][1:-1] if kind == "quoted" else match[kind], line, kind)
+                yield _Token(_unquoted(match[kind]) if kind == "quoted" else match[kind], line, kind)
+            line += match[0].count("\n")
             position = match.end()
         while True:
-            yield _Token("", text.count("\n") + 1, "")
+            yield _Token("", line, "")
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1].replace(text[0] * 2, text[0])
 
 
 def _commands(tokens: _Tokens) -> Iterator[tuple[int, list[_Parameter]]]:
@@ -150,27 +156,31 @@ def _profile(parameters: list[_Parameter], line: int, file: str) -> tuple[Role, 
             raise ProfileError(file, parameter.line, f"{parameter.keyword} is given twice")
         given[parameter.keyword] = parameter
     id, direction = _required(given, "id", line, file), _required(given, "direct", line, file)
-    mode = given.pop("mode", _Parameter("mode", "create", line))
-    if mode.value not in ("create", "replace"):
-        raise ProfileError(file, mode.line, f"mode is create or replace, not {mode.value!r}")
+    side = Role(_choice(direction, tuple(role.value for role in Role), file))
+    mode = _choice(given.pop("mode", _Parameter("mode", "create", line)), ("create", "replace"), file)
+    elements: dict[str, Any] = {"id": id.value}
     try:
-        side = role(direction.value)
-    except ValueError as error:
-        raise ProfileError(file, direction.line, f"direct is client or server, not {direction.value!r}") from error
-    elements = {}
+        make_profile(side, elements)
+    except LocalError as error:
+        raise ProfileError(file, id.line, str(error)) from error
     for keyword, parameter in given.items():
         element = _KEYWORDS.get(keyword)
-        if element is None:
-            known = ", ".join(("id", "direct", "mode", *_KEYWORDS))
-            raise ProfileError(file, parameter.line, f"the keyword {keyword} is unknown; there are {known}")
         try:
-            elements[element.field] = converted(element, keyword, parameter.value)
+            if element is None:
+                raise unknown("keyword", keyword, ("id", "direct", "mode", *_KEYWORDS))
+            elements[element.field] = converted(element, keyword, parameter.value, side)
         except LocalError as error:
             raise ProfileError(file, parameter.line, str(error)) from error
-    try:
-        return side, str(id.value), mode.value == "replace", make_profile(side, {"id": str(id.value), **elements})
-    except LocalError as error:
-        raise ProfileError(file, line, str(error)) from error
+    return side, id.value, mode == "replace", make_profile(side, elements)
+
+
+def _choice(parameter: _Parameter, choices: tuple[str, ...], file: str) -> str:
+    value = parameter.value.lower() if isinstance(parameter.value, str) else None
+    if value not in choices:
+        raise ProfileError(
+            file, parameter.line, f"{parameter.keyword} is {' or '.join(choices)}, not {shown(parameter.value)}"
+        )
+    return value
 
 
 def _required(given: dict[str, _Parameter], keyword: str, line: int, file: str) -> _Parameter:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +13,10 @@ from tlsexit.constants import Role
 from tlsexit.crypto.groups import NamedCurve
 from tlsexit.crypto.suites import parse_suites
 from tlsexit.profile import Profile, Verify
+
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_LONGEST_QUOTE: Final = 60
+"""Characters of a wrong value that an error repeats."""
 
 
 class ProfileError(LocalError):
@@ -43,11 +49,6 @@ def make_profile(direction: Role, elements: Mapping[str, Any]) -> Profile:
     return make(**elements)
 
 
-def role(value: Any) -> Role:
-    """Return the direction that ``client`` or ``server`` names."""
-    return Role(_text(value).lower())
-
-
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError
@@ -59,15 +60,17 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _number(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, str)):
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return int(value)
+    if type(value) is not int or not -(2**63) <= value < 2**63:  # the integers of TOML
         raise ValueError
-    return int(value)
+    return value
 
 
 def _switch(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    return {"yes": True, "no": False}[_text(value).lower()]
+    return {"yes": True, "no": False, "true": True, "false": False}[_text(value).lower()]
 
 
 def _verify(value: Any) -> Verify:
@@ -82,7 +85,7 @@ def _suites(value: Any) -> tuple[int, ...]:
 def _curves(value: Any) -> tuple[int, ...]:
     items = value if isinstance(value, (list, tuple)) else [value]
     return tuple(
-        NamedCurve(item) if isinstance(item, int) else NamedCurve[_text(item).upper().replace("-", "_")]
+        NamedCurve(_number(item)) if _NUMBER.fullmatch(str(item)) else NamedCurve[_text(item).upper().replace("-", "_")]
         for item in items
     )
 
@@ -100,7 +103,7 @@ ELEMENTS: Final = (
     Element("dn_issuer", "dnissuer", _texts, "alternatives, each like CN=My CA/O=Example"),
     Element("certificate_file_root", "certfname", _text, "the beginning of a file name"),
     Element("parm", "parm", _text, "text of at most 64 characters"),
-    Element("trace", "trace", _number, "a trace level, a number"),
+    Element("trace", "trace", _number, "a trace level, a number from 0 to 255"),
     Element("server_preference", "", _switch, _SWITCH),
     Element("server_name", "", _text, "a host name"),
     Element("server_names", "", _texts, _NAMES),
@@ -126,11 +129,30 @@ ELEMENTS: Final = (
 """Every element but id and direction, which both kinds of file write in their own way."""
 
 
-def converted(element: Element, name: str, value: Any) -> Any:
-    """Return the value for the profile; :class:`LocalError`, without place, if it is none."""
+def converted(element: Element, name: str, value: Any, direction: Role) -> Any:
+    """Return the value for a profile of that direction; :class:`LocalError`, without place, if it is none."""
     try:
-        return element.convert(value)
+        result = element.convert(value)
     except LocalError as error:
         raise LocalError(f"{name}: {error}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise LocalError(f"{name} is {element.expected}, not {value!r}") from error
+        raise LocalError(f"{name} is {element.expected}, not {shown(value)}") from error
+    make_profile(direction, {element.field: result})  # says what is wrong with this element rather than with the whole
+    return result
+
+
+def shown(value: Any) -> str:
+    """Return a value of a file as an error repeats it: on one line, and not at any length."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no integer of more than 4300 digits
+        return "a number of that size"
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "..."
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> LocalError:
+    """Return the error about a keyword or element that does not exist, with the one that was probably meant."""
+    names = tuple(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+    return LocalError(f"the {what} {shown(name)[1:-1]} is unknown; {hint}")

@@ -20,10 +20,9 @@ from typing import Any, Final
 from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.profile import Profile
-from tlsexit.profiles.elements import ELEMENTS, ProfileError, converted, make_profile, role
+from tlsexit.profiles.elements import ELEMENTS, ProfileError, converted, make_profile, shown, unknown
 
 _FIELDS: Final = {element.field: element for element in ELEMENTS}
-_HEADER: Final = re.compile(r"\s*\[")
 _AT_LINE: Final = re.compile(r"(.*) \(at line (\d+), column \d+\)")
 
 
@@ -34,53 +33,75 @@ def read_toml(text: str, file: str) -> dict[tuple[Role, str], Profile]:
     """
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # besides what it documents, the parser fails over numbers of thousands of digits and thousands of brackets
         found = _AT_LINE.fullmatch(str(error))
         line = int(found[2]) if found else text.count("\n") + 1
-        raise ProfileError(file, line, found[1] if found else str(error)) from error
+        reason = found[1] if found else str(error)
+        raise ProfileError(file, line, f"not TOML: {reason[0].lower()}{reason[1:]}") from error
     profiles = {}
     for side, tables in document.items():
         line = _line(text, side)
         try:
-            direction = role(side)
+            direction = Role(side)
         except ValueError as error:
-            raise ProfileError(file, line, f"[server.ID] or [client.ID] expected, not {side}") from error
+            raise ProfileError(file, line, f"[server.ID] or [client.ID] expected, not {shown(side)[1:-1]}") from error
         if not isinstance(tables, dict):
             raise ProfileError(file, line, f"{side} holds one table for each profile: [{side}.ID]")
         for id, table in tables.items():
             if not isinstance(table, dict):
-                raise ProfileError(file, line, f"[{side}.{id}] is a table, not {table!r}")
+                raise ProfileError(file, _line(text, side, id), f"[{side}.{id}] is a table, not {shown(table)}")
             profiles[direction, id] = _profile(direction, id, table, text, file)
     return profiles
 
 
 def _profile(direction: Role, id: str, table: dict[str, Any], text: str, file: str) -> Profile:
-    elements = {}
+    elements: dict[str, Any] = {"id": id}
+    try:
+        make_profile(direction, elements)
+    except LocalError as error:
+        raise ProfileError(file, _line(text, direction.value, id), str(error)) from error
     for name, value in table.items():
         element = _FIELDS.get(name)
         try:
             if element is None:
-                raise LocalError(f"the element {name} is unknown; there are {', '.join(_FIELDS)}")
-            elements[name] = converted(element, name, value)
+                raise unknown("element", name, _FIELDS)
+            elements[name] = converted(element, name, value, direction)
         except LocalError as error:
             raise ProfileError(file, _line(text, direction.value, id, name), str(error)) from error
-    try:
-        return make_profile(direction, {"id": id, **elements})
-    except LocalError as error:
-        raise ProfileError(file, _line(text, direction.value, id), str(error)) from error
+    return make_profile(direction, elements)
 
 
 def _line(text: str, *path: str) -> int:
-    """Return the line of a table, or of a key in it; the parser keeps no positions, so it is looked for."""
-    lines = text.splitlines()
-    header = re.compile(r"\s*\[\s*" + r"\s*\.\s*".join(rf"[\"']?{re.escape(part)}[\"']?" for part in path[:2]))
-    start = next((number for number, line in enumerate(lines) if header.match(line)), 0)
-    if len(path) < 3:
-        return start + 1
-    key = re.compile(rf"\s*[\"']?{re.escape(path[2])}[\"']?\s*=")
-    for number in range(start + 1, len(lines)):
-        if _HEADER.match(lines[number]):
-            break
-        if key.match(lines[number]):
-            return number + 1
-    return start + 1
+    """Return the line where the statement begins that brings in a table or a key.
+
+    The parser keeps no positions, but the beginning of a document up to any statement is a document too: the shortest
+    one with the path ends with that statement.
+    """
+    lines = text.split("\n")
+    low, high = 0, len(lines)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _has(_document(lines, middle)[1], path):
+            high = middle
+        else:
+            low = middle
+    return _document(lines, high - 1)[0] + 1
+
+
+def _document(lines: list[str], count: int) -> tuple[int, dict[str, Any]]:
+    """Return the longest document within the first ``count`` lines, as its number of lines and its content."""
+    for number in range(count, 0, -1):
+        try:
+            return number, tomllib.loads("\n".join(lines[:number]) + "\n")
+        except (ValueError, RecursionError):
+            continue  # it ends inside a value
+    return 0, {}
+
+
+def _has(document: Any, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(document, dict) or name not in document:
+            return False
+        document = document[name]
+    return True
