@@ -48,11 +48,13 @@ class MessageSeen:
     """For an observer: one protocol message, sent or received, in order.
 
     ``message`` is the parsed dataclass of a handshake message, an ``Alert``, a ``ChangeCipherSpec`` or None for
-    application data; ``raw`` its plaintext bytes with header; ``protected`` whether keys were in force.
+    application data; ``raw`` its plaintext bytes with header; ``protected`` whether keys were in force. Of a peer that
+    misbehaves on purpose, ``message`` is None too where ``raw`` makes none, ``content_type`` may be a number without a
+    name, and None for bytes outside any record.
     """
 
     sent: bool
-    content_type: ContentType
+    content_type: ContentType | int | None
     message: Any
     raw: bytes = field(repr=False)
     protected: bool

@@ -48,7 +48,7 @@ def test_a_reflected_record(role: Role, suite: int) -> None:
     forge = established(role, suite)
     forge.target.connection.send(b"x")
     data = forge.target.connection.data_to_send()
-    forge.records.receive_data(data)
+    forge.hear(data)
     forge.send_bytes(data)
     refused(forge, AlertDescription.BAD_RECORD_MAC)
 

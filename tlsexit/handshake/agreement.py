@@ -188,7 +188,7 @@ def checked_pre_master_secret(decrypted: bytes, substitute: bytes) -> bytes:
 
 # ------------------------------------------------------------------------------------------------ client
 
-_SERVER_GRAMMARS: Final[Mapping[Premaster, Leaf[ServerParams]]] = {
+SERVER_GRAMMARS: Final[Mapping[Premaster, Leaf[ServerParams]]] = {
     Premaster.RSA: kx.SERVER_RSA_PARAMS,
     Premaster.DH: kx.SERVER_DH_PARAMS,
     Premaster.ECDH: kx.SERVER_ECDH_PARAMS,
@@ -197,6 +197,7 @@ _SERVER_GRAMMARS: Final[Mapping[Premaster, Leaf[ServerParams]]] = {
     Premaster.DHE_PSK: kx.SERVER_DH_PSK_PARAMS,
     Premaster.ECDHE_PSK: kx.SERVER_ECDH_PSK_PARAMS,
 }
+"""The grammar of the parameters in ServerKeyExchange, by how the premaster secret comes about."""
 
 
 def needs_server_key_exchange(exchange: KeyExchange, leaf_key: PublicKey | None) -> bool:
@@ -208,7 +209,7 @@ def read_server_key_exchange(
     exchange: KeyExchange, message: ServerKeyExchange, profile: Profile
 ) -> tuple[ServerParams, bytes, bytes | None]:
     """Return the server's parameters, checked, their bytes, and the signature over them (None if there is none)."""
-    grammar = _SERVER_GRAMMARS[exchange.premaster]
+    grammar = SERVER_GRAMMARS[exchange.premaster]
     params, signed, signature = kx.parse_server_key_exchange(grammar, message, signed=exchange.signed)
     public = _public_params(params)
     if isinstance(public, kx.ServerDHParams):

@@ -18,7 +18,8 @@ from tlsexit.events import MessageSeen
 from tlsexit.handshake import certificate, finished, hello
 from tlsexit.handshake import extensions as ext
 from tlsexit.handshake import keyexchange as kx
-from tlsexit.handshake.enums import ExtensionType, IdentifierType
+from tlsexit.handshake.codec import GRAMMARS
+from tlsexit.handshake.enums import ExtensionType, HandshakeType, IdentifierType
 from tlsexit.trace import names
 from tlsexit.trace.certificates import name_text, printable, summary
 from tlsexit.trace.rows import MessageRow
@@ -73,6 +74,8 @@ class Decoder:
         seen, sender, message = row.seen, row.sender, row.seen.message
         if seen.content_type is ContentType.APPLICATION_DATA:
             return Structure.of(data=Hidden(row.length))
+        if message is None:
+            return Structure.of(body=Octets(seen.raw))
         if seen.content_type is ContentType.ALERT:
             return Structure.of(
                 level=Named.of(message.level, names.ALERT_LEVELS),
@@ -108,7 +111,24 @@ def title(seen: MessageSeen) -> tuple[str, str]:
         return "Alert", "7.2"
     if seen.content_type is ContentType.CHANGE_CIPHER_SPEC:
         return "ChangeCipherSpec", "7.1"
+    if seen.content_type is None:
+        return "bytes outside records", "6.2.1"
+    if seen.content_type is not ContentType.HANDSHAKE:
+        return f"record of type {seen.content_type}", "6.2.1"
+    if seen.message is None:
+        return _malformed(seen.raw), "7.4"
     return type(seen.message).__name__, seen.message.section
+
+
+def _malformed(raw: bytes) -> str:
+    """Name handshake bytes that are no message, by the type they begin with."""
+    if not raw:
+        return "empty handshake fragment"
+    try:
+        kind = HandshakeType(raw[0])
+    except ValueError:
+        return f"handshake message of type {raw[0]}"
+    return f"malformed {GRAMMARS[kind][0].__name__}"
 
 
 # ------------------------------------------------------------------------------------------------ hellos

@@ -167,6 +167,8 @@ def message_label(row: MessageRow) -> tuple[str, str]:
         return f"[{name}]", ""  # in brackets as in RFC 2246 §7.3: no handshake message
     if seen.content_type is ContentType.APPLICATION_DATA:
         return name, count(row.length)
+    if seen.message is None:
+        return name, count(row.length)
     if seen.content_type is ContentType.ALERT:
         level = names.ALERT_LEVELS.get(seen.message.level, str(seen.message.level))
         return name, f"{level} {alert_name(seen.message.description)}"
