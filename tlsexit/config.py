@@ -29,6 +29,10 @@ class Config:
     session_context: bytes = b""
     """Set a different one for each of several servers that share a store or ticket keys but not whom they accept."""
 
+    session_lifetime: float = 86_400.0
+    """Seconds for which a client offers a session by its id, and a ticket whose lifetime the server left open; 24 hours
+    is the upper bound of RFC 2246 §F.1.4. What a server resumes is for its store and its ticket keys to bound."""
+
     tickets: TicketProtector | None = None
     """What seals session tickets; None means that a server hands out none (RFC 5077)."""
 

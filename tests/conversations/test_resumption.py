@@ -115,6 +115,15 @@ def test_sessions_expire(seconds: int, resumed: bool) -> None:
     assert twice.again(first) is resumed
 
 
+@pytest.mark.parametrize(("seconds", "resumed"), [(86_399, True), (86_400, False)])
+def test_clients_let_sessions_expire_too(seconds: int, resumed: bool) -> None:
+    """R2246-F.1.4-02: whatever the server would still take up."""
+    twice = Twice(store={"lifetime": 10.0**9})
+    first, _ = twice.meet()
+    twice.now += seconds
+    assert twice.again(first) is resumed
+
+
 def test_a_resumption_does_not_prolong_a_session() -> None:
     """R2246-F.1.4-02: its age counts from the full handshake."""
     twice = Twice()

@@ -225,8 +225,9 @@ def test_a_session_ends_with_its_certificates(whose: str, now: int, resumed: boo
     """R2246-F.1.4-01: once one of them has expired, a full handshake is due, on both sides."""
     leaf = leaf_until(datetime(2026, 1, 1, tzinfo=UTC), Role.CLIENT)
     chain = (leaf, pki().root.certificate.public_bytes(Encoding.DER))
-    session = old_session(**{f"{whose}_chain": chain})
-    config = {"clock": datetime(now, 1, 1, tzinfo=UTC).timestamp}
+    clock = datetime(now, 1, 1, tzinfo=UTC).timestamp
+    session = old_session(**{f"{whose}_chain": chain}, created=clock())
+    config = {"clock": clock}
     client = Forge(client_end(RSA, session=session, extended_master_secret=False, config=config), RSA)
     assert client.client_hello is not None
     assert client.client_hello.session_id == (session.session_id if resumed else b"")

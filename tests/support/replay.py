@@ -22,6 +22,10 @@ Cut = tuple[int, bool]
 """How many bytes the next chunk has, and whether the questions pending behind it are answered at once."""
 
 
+NOW = 1_000_000_000.0
+"""What :func:`fixed` takes for the time."""
+
+
 def counted() -> Callable[[int], bytes]:
     """A source of "random" bytes that is the same for every run."""
     counter = iter(range(1, 10**9))
@@ -30,7 +34,7 @@ def counted() -> Callable[[int], bytes]:
 
 def fixed(**more: Any) -> dict[str, Any]:
     """A configuration without chance."""
-    return {"random": counted(), "clock": lambda: 1_000_000_000.0, **more}
+    return {"random": counted(), "clock": lambda: NOW, **more}
 
 
 def visible_events(events: Iterable[Event]) -> list[object]:
@@ -120,7 +124,7 @@ def record(make: Callable[[], End], peer: End) -> Recording:
 @cache
 def recordings() -> dict[str, Recording]:
     """A server in a full handshake, with and without a client certificate, and both roles in an abbreviated one."""
-    session = old_session()
+    session = old_session(created=NOW)
 
     def server(**profile: Any) -> End:
         return server_end(RSA, config=fixed(session_store=Sessions(session)), **profile)

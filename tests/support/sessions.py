@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -15,9 +16,12 @@ from tlsexit.profile import Profile
 from tlsexit.session import Session
 
 
+_CREATED: Final = time.time() - 3600
+
+
 def old_session(**fields: Any) -> Session:
-    """A session of long ago, made without the extended master secret under a profile that demanded nothing special."""
-    made = Session(b"an old session", 0x0301, RSA, bytes(range(48)), 0.0, peer_trusted=True, authentication="S")
+    """A session of an hour ago, made without the extended master secret under a profile that demanded nothing special."""
+    made = Session(b"an old session", 0x0301, RSA, bytes(range(48)), _CREATED, peer_trusted=True, authentication="S")
     return replace(made, **{"demands": demands(), **fields})
 
 

@@ -43,7 +43,8 @@ from tlsexit.session import Session
 def offerable(session: Session | None, context: SessionContext, config: Config) -> Session | None:
     """Return what a client with this profile may offer of a session, if it wants all that would come back with it.
 
-    A ticket that is not to be used any more goes; without an id to offer in its place nothing is left.
+    A ticket that is not to be used any more goes; without an id to offer in its place, or if the session itself is too
+    old for that (§F.1.4), nothing is left.
     """
     profile = context.profile
     if (
@@ -60,7 +61,7 @@ def offerable(session: Session | None, context: SessionContext, config: Config) 
         return None
     if _ticket_is_usable(session, profile, config):
         return session
-    return replace(session, ticket=b"") if session.session_id else None
+    return replace(session, ticket=b"") if session.session_id and _is_young(session, config) else None
 
 
 def offered_session_id(session: Session | None, config: Config) -> bytes:
@@ -254,7 +255,13 @@ def _ticket_is_usable(session: Session, profile: Profile, config: Config) -> boo
     if not (session.ticket and profile.session_tickets and profile.extensions):
         return False
     hint = session.ticket_lifetime_hint
-    return hint == 0 or 0 <= config.clock() - session.ticket_received < hint
+    # RFC 5077 §5.6: a hint may well be longer than the bound of a session id
+    return 0 <= config.clock() - session.ticket_received < hint if hint else _is_young(session, config)
+
+
+def _is_young(session: Session, config: Config) -> bool:
+    """Whether a session is of an age at which it may be offered: "An upper limit of 24 hours is suggested" (§F.1.4)."""
+    return 0 <= config.clock() - session.created < config.session_lifetime
 
 
 def _may_resume(session: Session, offer: ClientOffer, context: SessionContext, config: Config) -> bool:
