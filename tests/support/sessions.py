@@ -15,12 +15,11 @@ from tlsexit.constants import Role
 from tlsexit.profile import Profile
 from tlsexit.session import Session
 
-
 _CREATED: Final = time.time() - 3600
 
 
 def old_session(**fields: Any) -> Session:
-    """A session of an hour ago, made without the extended master secret under a profile that demanded nothing special."""
+    """A session of an hour ago, without the extended master secret, under a profile that demanded nothing special."""
     made = Session(b"an old session", 0x0301, RSA, bytes(range(48)), _CREATED, peer_trusted=True, authentication="S")
     return replace(made, **{"demands": demands(), **fields})
 
