@@ -96,6 +96,13 @@ class LocalError(TlsError):
     """This side's own mistake: a bad argument, a call in the wrong state, unusable configuration. No alert is sent."""
 
 
+class ExitTimeout(LocalError, TimeoutError):
+    """An exit did not answer in time: the ``__cause__`` of the :class:`ExitFailed` that follows."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no answer within {round(seconds, 3):g} seconds")
+
+
 class TruncatedError(TlsError):
     """The transport ended without close_notify, so the last data may be missing (RFC 2246 §7.2.1)."""
 

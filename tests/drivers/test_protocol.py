@@ -14,7 +14,8 @@ from tlsexit.alerts import LocalError, TruncatedError
 from tlsexit.connection import Connection
 from tlsexit.constants import Role
 from tlsexit.drivers.drive import arun
-from tlsexit.drivers.protocol import Address, TlsProtocol, TlsTransport
+from tlsexit.drivers.protocol import Address, TlsProtocol
+from tlsexit.drivers.transport import TlsTransport
 from tlsexit.exits.answers import Answer, Handled, NotHandled
 from tlsexit.exits.calls import CheckCertificateCall, EndSessionCall, GetCertificateCall, HandshakeAlertCall
 from tlsexit.policy import system_config

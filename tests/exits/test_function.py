@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.ends import RSA, client_end, handshake, server_end
 from tests.support.pki import pki
+from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.answers import Failed, Handled, NotHandled, ReturnCode
@@ -81,7 +82,15 @@ def test_codes_that_mean_nothing(code: Any) -> None:
     """The function's mistake: a failure that says so."""
     answer = call_function(lambda communication: code, GetCertificateCall(CONTEXT))
     assert isinstance(answer, Failed)
-    assert isinstance(answer.cause, ValueError)
+    assert isinstance(answer.cause, LocalError)
+
+
+def test_a_key_returned_by_mistake_is_not_shown() -> None:
+    """The key instead of the code: the text names its type alone."""
+    answer = call_function(lambda communication: b"hunter2", GetCertificateCall(CONTEXT))  # type: ignore[arg-type,return-value]
+    assert isinstance(answer, Failed)
+    assert "hunter2" not in str(answer.cause)
+    assert "bytes" in str(answer.cause)
 
 
 def test_handled_with_a_reason_to_refuse() -> None:

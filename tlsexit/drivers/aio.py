@@ -15,8 +15,9 @@ from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, arun
 from tlsexit.drivers.host import for_host
-from tlsexit.drivers.protocol import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Address, TlsProtocol, TlsTransport
+from tlsexit.drivers.protocol import HANDSHAKE_TIMEOUT, SHUTDOWN_TIMEOUT, Address, TlsProtocol
 from tlsexit.drivers.sessions import Sessions, StreamHandler, end_due, end_task
+from tlsexit.drivers.transport import TlsTransport
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.profile import Profile
 from tlsexit.session import Session
@@ -38,6 +39,7 @@ async def open_connection(
     check_host: bool = True,
     handshake_timeout: float = HANDSHAKE_TIMEOUT,
     shutdown_timeout: float = SHUTDOWN_TIMEOUT,
+    exit_timeout: float | None = None,
     limit: int = 2**16,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect and complete the handshake; return the pair that ``asyncio.open_connection`` returns.
@@ -47,7 +49,9 @@ async def open_connection(
     raises :class:`~tlsexit.alerts.TruncatedError` from the reader.
 
     Without ``task`` the connection has a task of its own, started and ended with it. ``handshake_timeout`` in seconds
-    bounds the handshake and, after it, each exit; ``shutdown_timeout`` bounds how long the last output may take.
+    bounds the handshake, and each ``async`` exit outside it; ``shutdown_timeout`` bounds how long the last output may
+    take. ``exit_timeout`` bounds each exit, those that are not ``async`` by calling them in threads of their own, so
+    that they do not hold up the loop (:mod:`tlsexit.drivers.drive`).
     Raises ``OSError`` for the network, ``TimeoutError`` after ``handshake_timeout`` and
     :class:`~tlsexit.alerts.TlsError` for the protocol.
     """
@@ -55,7 +59,7 @@ async def open_connection(
     profile = for_host(profile, host) if check_host else profile
     own = Task(config or system_config()) if task is None else task
     if task is None:
-        await arun(own, exits, pki)
+        await arun(own, exits, pki, exit_timeout=exit_timeout, await_timeout=handshake_timeout)
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[TlsTransport | BaseException] = loop.create_future()
     reader = asyncio.StreamReader(limit=limit, loop=loop)
@@ -72,7 +76,7 @@ async def open_connection(
     def gone() -> Awaitable[None] | None:
         if task is None:
             own.end()
-        return end_due(own, exits, pki)
+        return end_due(own, exits, pki, exit_timeout=exit_timeout, await_timeout=handshake_timeout)
 
     def lower() -> TlsProtocol:
         made.append(
@@ -83,6 +87,7 @@ async def open_connection(
                 pki,
                 handshake_timeout=handshake_timeout,
                 shutdown_timeout=shutdown_timeout,
+                exit_timeout=exit_timeout,
                 on_outcome=settle,
                 on_end=gone,
             )
@@ -100,7 +105,7 @@ async def open_connection(
             made[0].abort()
             await asyncio.wait((made[0].over,), timeout=handshake_timeout)
         elif task is None:
-            await end_task(own, exits, pki)
+            await end_task(own, exits, pki, exit_timeout=exit_timeout, await_timeout=handshake_timeout)
         raise
     return reader, asyncio.StreamWriter(outcome, streams, reader, loop)
 
@@ -117,6 +122,7 @@ async def start_server(
     task: Task | None = None,
     handshake_timeout: float = HANDSHAKE_TIMEOUT,
     shutdown_timeout: float = SHUTDOWN_TIMEOUT,
+    exit_timeout: float | None = None,
     limit: int = 2**16,
     on_failure: Callable[[BaseException], None] | None = None,
     **options: Any,
@@ -130,9 +136,16 @@ async def start_server(
     pki = pki if pki is not None else BuiltinPki()
     own = Task(config or system_config()) if task is None else task
     if task is None:
-        await arun(own, exits, pki)
+        await arun(own, exits, pki, exit_timeout=exit_timeout, await_timeout=handshake_timeout)
     sessions = Sessions(
-        handler, own, exits, pki, handshake_timeout=handshake_timeout, shutdown_timeout=shutdown_timeout, limit=limit
+        handler,
+        own,
+        exits,
+        pki,
+        handshake_timeout=handshake_timeout,
+        shutdown_timeout=shutdown_timeout,
+        exit_timeout=exit_timeout,
+        limit=limit,
     )
 
     def outcome(result: TlsTransport | BaseException) -> None:
@@ -149,7 +162,7 @@ async def start_server(
         server = await asyncio.get_running_loop().create_server(lower, host, port, **options)
     except BaseException:
         if task is None:
-            await end_task(own, exits, pki)
+            await end_task(own, exits, pki, exit_timeout=exit_timeout, await_timeout=handshake_timeout)
         raise
     return TlsServer(server, sessions, ends_task=task is None)
 

@@ -9,24 +9,23 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from tlsexit.alerts import LocalError, TruncatedError
 from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.crypto.suites import SUITES
-from tlsexit.drivers.drive import Pki, run
+from tlsexit.drivers.drive import Pki, Questioner, run
 from tlsexit.drivers.host import for_host
+from tlsexit.drivers.rawfile import RawTls
 from tlsexit.events import ApplicationData, HandshakeCompleted
 from tlsexit.exits.answers import Failed
+from tlsexit.exits.calls import ExitCall
 from tlsexit.exits.context import SessionContext
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.profile import Profile
 from tlsexit.session import Session
 from tlsexit.tasks import Task
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
 
 _READ_SIZE: Final = 2**17
 _WRITE_SIZE: Final = 2**20  # a longer write is protected piece by piece, so that memory stays bounded
@@ -42,19 +41,29 @@ def connect(
     task: Task | None = None,
     session: Session | None = None,
     timeout: float | None = None,
+    exit_timeout: float | None = None,
     check_host: bool = True,
 ) -> TlsSocket:
     """Connect to (host, port) and complete the handshake.
 
     A profile without ``server_name`` gets the host: the name is sent, and the server's certificate must speak for it.
     ``check_host=False`` leaves the profile as it is, so that any trusted certificate will do. ``timeout`` in seconds
-    bounds the connect, the whole handshake, and each later operation. Raises ``OSError`` for the network,
-    :class:`TlsError` for the protocol.
+    bounds the connect, the whole handshake, and each later operation; ``exit_timeout`` is that of :func:`wrap_socket`.
+    Raises ``OSError`` for the network, :class:`TlsError` for the protocol.
     """
     profile = for_host(profile, address[0]) if check_host else profile
     sock = socket.create_connection(address, timeout)
     try:
-        return wrap_socket(sock, profile, exits=exits, pki=pki, config=config, task=task, session=session)
+        return wrap_socket(
+            sock,
+            profile,
+            exits=exits,
+            pki=pki,
+            config=config,
+            task=task,
+            session=session,
+            exit_timeout=exit_timeout,
+        )
     except BaseException:
         sock.close()
         raise
@@ -70,18 +79,20 @@ def wrap_socket(
     task: Task | None = None,
     session: Session | None = None,
     do_handshake: bool = True,
+    exit_timeout: float | None = None,
 ) -> TlsSocket:
     """Speak TLS over a connected socket, in the role of the profile's direction; the socket is owned from now on.
 
     Without ``task`` the socket has a task of its own: StartTask is asked here and EndTask when it closes. The socket's
-    time-out bounds the whole handshake, then each operation.
+    time-out bounds the whole handshake, then each operation, ``async`` exits included. A plain exit can be bounded only
+    in a thread of its own: that is what ``exit_timeout``, in seconds, does (:mod:`tlsexit.drivers.drive`).
     """
     pki = pki if pki is not None else BuiltinPki()
     own_task = task is None
     if task is None:
         task = Task(config or system_config())
         try:
-            run(task, exits, pki)
+            run(task, exits, pki, exit_timeout=exit_timeout, await_timeout=sock.gettimeout())
         except BaseException:
             sock.close()
             raise
@@ -96,9 +107,9 @@ def wrap_socket(
         sock.close()
         if own_task:
             task.end()
-            run(task, exits, pki)
+            run(task, exits, pki, exit_timeout=exit_timeout)
         raise
-    tls = TlsSocket(sock, connection, exits, pki, task, owns_task=own_task)
+    tls = TlsSocket(sock, connection, exits, pki, task, owns_task=own_task, exit_timeout=exit_timeout)
     if do_handshake:
         try:
             tls.do_handshake()
@@ -125,6 +136,7 @@ class TlsSocket:
         task: Task | None = None,
         *,
         owns_task: bool = False,
+        exit_timeout: float | None = None,
     ) -> None:
         self._socket = sock
         self._connection = connection
@@ -132,6 +144,8 @@ class TlsSocket:
         self._pki = pki
         self._task = task
         self._owns_task = owns_task
+        self._exit_timeout = exit_timeout
+        self._timeout = sock.gettimeout()
         self._received: deque[bytes] = deque()
         self._global_area = b""
         self._completed = False
@@ -214,7 +228,7 @@ class TlsSocket:
         readable, writable = "r" in mode, "w" in mode
         if "b" not in mode or not (readable or writable):
             raise LocalError(f"mode {mode!r}: TLS carries bytes; use rb, wb or rwb")
-        raw = _RawTls(self, readable=readable, writable=writable)
+        raw = RawTls(self, readable=readable, writable=writable)
         if buffering == 0:
             return raw
         size = buffering if buffering > 0 else io.DEFAULT_BUFFER_SIZE
@@ -263,7 +277,6 @@ class TlsSocket:
             return
         try:
             self._connection.close()
-            self._drive_exits()
             with self._within_timeout(), suppress(OSError):
                 # the peer may be gone already: then there is nobody left to notify
                 self._send_output()
@@ -279,6 +292,7 @@ class TlsSocket:
         try:
             self._connection.abort()
             self._drive_exits()
+            self._ask_last()
         finally:
             self._end_task()
 
@@ -328,6 +342,7 @@ class TlsSocket:
     def settimeout(self, timeout: float | None) -> None:
         """Bound each operation from now on, in seconds; None waits for ever."""
         self._socket.settimeout(timeout)
+        self._timeout = timeout
 
     def gettimeout(self) -> float | None:
         """The time-out in force."""
@@ -352,10 +367,15 @@ class TlsSocket:
 
     def _arm(self) -> None:
         if self._deadline is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
+            if not self._left and not self._connection.closed:
                 raise TimeoutError("timed out")
-            self._socket.settimeout(left)
+            # with no time left the last words go out if they can at once
+            self._socket.settimeout(self._left)
+
+    @property
+    def _left(self) -> float:
+        """Seconds that are left of the operation that is going on."""
+        return max(0.0, (self._deadline or 0.0) - time.monotonic())
 
     def _receive(self) -> bytes:
         self._arm()
@@ -374,19 +394,19 @@ class TlsSocket:
             # an answer that the peer no longer wants must not cost us what it said before it hung up
             if not self._received and not self._ended_orderly:
                 raise
+        finally:
+            self._ask_last()
 
     def _drive(self) -> None:
         self._drive_exits()
-        self._flush()
+        try:
+            self._flush()
+        finally:
+            self._ask_last()
 
     def _drive_exits(self) -> None:
-        try:
-            run(self._connection, self._exits, self._pki)
-        except BaseException as error:
-            # interrupted: the last question only informs, and once is enough
-            if self._connection.closed and self._connection.pending_exit is not None:
-                self._connection.answer(Failed(cause=error))
-            raise
+        """Put all questions to the exit but the last, and see what has happened."""
+        self._run(_Unfinished(self._connection), self._timeout if self._deadline is None else self._left)
         while (event := self._connection.next_event()) is not None:
             if isinstance(event, ApplicationData):
                 self._received.append(event.data)
@@ -394,13 +414,29 @@ class TlsSocket:
                 self._completed = True
                 self._global_area = event.global_area
 
+    def _ask_last(self) -> None:
+        """Tell the exit of the end, after the peer has been told: the exit may take its time."""
+        connection = self._connection
+        if not connection.closed or connection.pending_exit is None:
+            return
+        try:
+            self._run(connection, self._timeout)
+        except BaseException as error:
+            # interrupted: this question only informs, and once is enough
+            if connection.pending_exit is not None:
+                connection.answer(Failed(cause=error))
+            raise
+
+    def _run(self, target: Questioner, await_timeout: float | None) -> None:
+        run(target, self._exits, self._pki, exit_timeout=self._exit_timeout, await_timeout=await_timeout)
+
     def _flush(self) -> None:
         try:
             self._send_output()
         except OSError:
             # what the peer said before it hung up says more than "broken pipe"
             if self._connection.error is not None and not self._received:
-                raise self._connection.error from None
+                raise self._connection.error from self._connection.error.__cause__
             raise
 
     def _send_output(self) -> None:
@@ -427,36 +463,19 @@ class TlsSocket:
         if self._owns_task:
             self._task.end()
         # a task of the caller's that has ended waits with EndTask for its last session
-        run(self._task, self._exits, self._pki)
+        self._run(self._task, self._timeout)
 
 
-class _RawTls(io.RawIOBase):
-    """The unbuffered file under :meth:`TlsSocket.makefile`."""
+class _Unfinished:
+    """A connection's questions but for the last one, about its end, which waits until the peer has been told."""
 
-    def __init__(self, tls: TlsSocket, *, readable: bool, writable: bool) -> None:
-        self._tls = tls
-        self._readable = readable
-        self._writable = writable
-        self._timed_out = False
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.answer = connection.answer
 
-    def readable(self) -> bool:
-        return self._readable
-
-    def writable(self) -> bool:
-        return self._writable
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        if self._timed_out:
-            # as with the files of other sockets: a buffered reader above may have lost what it had read
-            raise OSError("cannot read from timed out object")
-        try:
-            return self._tls.recv_into(memoryview(buffer))
-        except TimeoutError:
-            self._timed_out = True
-            raise
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        return self._tls.send(memoryview(data))
+    @property
+    def pending_exit(self) -> ExitCall | None:
+        return None if self._connection.closed else self._connection.pending_exit
 
 
 def _address(name: Callable[[], object]) -> tuple[str, int] | None:

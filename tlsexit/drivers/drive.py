@@ -2,18 +2,25 @@
 
 :func:`run` and :func:`arun` are the same loop, once without and once with ``await``. An exit is any object with some
 of the ten methods (``start_task`` … ``end_task``), plain or ``async``, each taking its call and returning ``Handled``,
-``NotHandled`` or ``Failed``; or one function in the style of ``cftpkie``. What user code raises becomes ``Failed``.
+``NotHandled`` or ``Failed``; or one function in the style of ``cftpkie``. What user code raises becomes ``Failed``,
+and so does an answer that comes too late:
+
+* ``exit_timeout``, in seconds, bounds every answer. Plain methods are then called in a thread of their own, and so is
+  the built-in PKI; a thread cannot be stopped, so one whose time is up is left behind and its answer ignored.
+* ``await_timeout`` bounds only what is awaited, where there is no ``exit_timeout``: nothing leaves the caller's thread.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from functools import partial
 from hashlib import sha256
 from typing import Any, Protocol
 
-from tlsexit.alerts import LocalError, PeerError
+from tlsexit.alerts import ExitTimeout, LocalError, PeerError
+from tlsexit.drivers.threads import in_thread
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, is_recognised
 from tlsexit.exits.calls import EndTaskCall, ExitCall, StartTaskCall
 from tlsexit.exits.function import call_function
@@ -35,21 +42,42 @@ class Pki(Protocol):
         """Answer one call."""
 
 
-def run(target: Questioner, exits: object, pki: Pki) -> None:
+def run(
+    target: Questioner,
+    exits: object,
+    pki: Pki,
+    *,
+    exit_timeout: float | None = None,
+    await_timeout: float | None = None,
+) -> None:
     """Answer questions until none is pending. Methods that are ``async`` run to their end in a loop of their own."""
     while (call := target.pending_exit) is not None:
-        answer = ask(call, exits, pki)
-        if not isinstance(answer, (Handled, NotHandled, Failed)):
-            answer = _run_to_end(call, answer, pki)
+        if exit_timeout is None:
+            answer = _answer_to(call, exits, pki, await_timeout)
+        else:
+            pending = in_thread(partial(_answer_to, call, exits, pki, exit_timeout), call.phase.value)
+            try:
+                answer = pending.result(exit_timeout)
+            except TimeoutError:
+                answer = Failed(cause=ExitTimeout(exit_timeout))
         _answer(target, call, answer)
 
 
-async def arun(target: Questioner, exits: object, pki: Pki) -> None:
+async def arun(
+    target: Questioner,
+    exits: object,
+    pki: Pki,
+    *,
+    exit_timeout: float | None = None,
+    await_timeout: float | None = None,
+) -> None:
     """Answer questions until none is pending, awaiting methods that are ``async``."""
     while (call := target.pending_exit) is not None:
-        answer = ask(call, exits, pki)
-        if not isinstance(answer, (Handled, NotHandled, Failed)):
-            answer = await finish(call, answer, pki)
+        if exit_timeout is not None:
+            answer = await _within(ask_in_thread(call, exits, pki), exit_timeout)
+        else:
+            given = ask(call, exits, pki)
+            answer = given if isinstance(given, Answer) else await finish(call, given, pki, await_timeout)
         _answer(target, call, answer)
 
 
@@ -79,13 +107,32 @@ def trust_of(exits: object, pki: Pki) -> bytes:
     return sha256(name.encode() + b"\0" + getattr(pki, "fingerprint", b"")).digest()
 
 
-async def finish(call: ExitCall, pending: Awaitable[Any], pki: Pki) -> Answer:
-    """Await what :func:`ask` returned, and turn it into an answer.
+async def ask_in_thread(call: ExitCall, exits: object, pki: Pki) -> Answer:
+    """Do as :func:`ask` and :func:`finish`, with everything that is not ``async`` in a thread of its own."""
+    name = call.phase.value
+    if not _is_async(call, exits):
+        given = await asyncio.wrap_future(in_thread(partial(ask, call, exits, pki), name))
+        return given if isinstance(given, Answer) else await finish(call, given, pki)
+    given = ask(call, exits, pki)
+    if isinstance(given, Answer):
+        return given
+    answer = await _awaited(call, given)
+    return await asyncio.wrap_future(in_thread(partial(_settle, call, answer, pki), name))
+
+
+async def finish(call: ExitCall, pending: Awaitable[Any], pki: Pki, timeout: float | None = None) -> Answer:
+    """Await what :func:`ask` returned, for ``timeout`` seconds at most, and turn it into an answer.
 
     A cancellation inside the exit fails the phase; one of the task that awaits this goes on outwards.
     """
+    if timeout is not None:
+        return await _within(finish(call, pending, pki), timeout, pending)
+    return _settle(call, await _awaited(call, pending), pki)
+
+
+async def _awaited(call: ExitCall, pending: Awaitable[Any]) -> Any:
     try:
-        answer = await pending
+        return await pending
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
@@ -93,7 +140,6 @@ async def finish(call: ExitCall, pending: Awaitable[Any], pki: Pki) -> Answer:
         return _failed(call, error)
     except Exception as error:
         return _failed(call, error)
-    return _settle(call, answer, pki)
 
 
 def _answer(target: Questioner, call: ExitCall, answer: Answer) -> None:
@@ -118,7 +164,7 @@ def _settle(call: ExitCall, answer: Any, pki: Pki) -> Answer:
         return answer
     kind = type(answer).__name__
     return Failed(
-        cause=TypeError(f"{call.phase.method} returned {kind}; an exit returns Handled, NotHandled or Failed")
+        cause=LocalError(f"{call.phase.method} returned {kind}; an exit returns Handled, NotHandled or Failed")
     )
 
 
@@ -145,11 +191,39 @@ def _enabled(call: ExitCall) -> bool:
     return task.exit_enabled
 
 
-def _run_to_end(call: ExitCall, pending: Awaitable[Any], pki: Pki) -> Answer:
+def _answer_to(call: ExitCall, exits: object, pki: Pki, timeout: float | None) -> Answer:
+    """Return the answer to one call, from this thread; ``timeout`` bounds what has to be awaited."""
+    pending = ask(call, exits, pki)
+    if isinstance(pending, Answer):
+        return pending
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(finish(call, pending, pki))
+        return asyncio.run(finish(call, pending, pki, timeout))
     if inspect.iscoroutine(pending):
         pending.close()
     raise LocalError("an async exit under the blocking driver inside a running event loop; use the asyncio driver")
+
+
+async def _within(work: Coroutine[Any, Any, Answer], seconds: float, awaited: object = None) -> Answer:
+    """Return what ``work`` finds in time. What is late is cancelled and not waited for: it may not want to end."""
+    task = asyncio.create_task(work)
+    if inspect.iscoroutine(awaited):
+        # cancelled before its first step, it would complain that nobody awaited it
+        task.add_done_callback(lambda _: awaited.close())
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not task.done():
+        task.cancel()
+        return Failed(cause=ExitTimeout(seconds))
+    return Failed(cause=asyncio.CancelledError()) if task.cancelled() else task.result()
+
+
+def _is_async(call: ExitCall, exits: object) -> bool:
+    try:
+        return inspect.iscoroutinefunction(getattr(exits, call.phase.method, None))
+    except Exception:
+        return False  # ask() meets it again, and reports it

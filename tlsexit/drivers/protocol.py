@@ -1,4 +1,4 @@
-"""TLS as an asyncio protocol: :class:`TlsProtocol` on the raw transport, :class:`TlsTransport` for what is above.
+"""TLS as an asyncio protocol: :class:`TlsProtocol` on the raw transport, :class:`TlsTransport` for what is above it.
 
 A connection costs no task of its own; only an ``async`` exit gets one, for as long as it takes, during which nothing
 more is read from the peer. Such a task is cancelled as soon as nobody waits for its answer any more.
@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from tlsexit.alerts import LocalError
+from tlsexit.alerts import ExitTimeout, LocalError
 from tlsexit.connection import Connection
-from tlsexit.drivers.drive import Pki, ask, finish
+from tlsexit.drivers.drive import Pki, ask, ask_in_thread, finish
+from tlsexit.drivers.transport import TlsTransport
 from tlsexit.events import ApplicationData, Closed, HandshakeCompleted
-from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
+from tlsexit.exits.answers import Answer, Failed
 from tlsexit.exits.calls import ExitCall
 
 HANDSHAKE_TIMEOUT: Final = 60.0
@@ -28,61 +29,6 @@ SHUTDOWN_TIMEOUT: Final = 30.0
 Address = tuple[str, int] | None
 
 
-class TlsTransport(asyncio.Transport):
-    """The transport an application's protocol sees; its bytes travel as application data.
-
-    ``get_extra_info`` knows, besides what the raw transport knows, ``tls_connection`` (the
-    :class:`~tlsexit.connection.Connection`), ``tls_context`` and ``tls_global_area``.
-    """
-
-    def __init__(self, lower: TlsProtocol) -> None:
-        super().__init__()
-        self._lower = lower
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self._lower.write(bytes(data))
-
-    def close(self) -> None:
-        self._lower.close()
-
-    def abort(self) -> None:
-        self._lower.abort()
-
-    def is_closing(self) -> bool:
-        return self._lower.closing
-
-    def can_write_eof(self) -> bool:
-        # TLS 1.0 has no half-close: close_notify ends both directions (§7.2.1)
-        return False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._lower.extra_info(name, default)
-
-    def pause_reading(self) -> None:
-        self._lower.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._lower.resume_reading()
-
-    def is_reading(self) -> bool:
-        return not self._lower.reading_paused
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self._lower.transport.set_write_buffer_limits(high, low)
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        return self._lower.transport.get_write_buffer_limits()
-
-    def get_write_buffer_size(self) -> int:
-        return self._lower.transport.get_write_buffer_size() + self._lower.unsent_size
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._lower.application = cast(asyncio.Protocol, protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._lower.application
-
-
 class TlsProtocol(asyncio.Protocol):
     """The protocol on the raw transport: drives one :class:`~tlsexit.connection.Connection`.
 
@@ -90,6 +36,8 @@ class TlsProtocol(asyncio.Protocol):
     handshake ended, with the transport or with the error; what ``on_end`` returns is awaited when everything is over.
     What the application's or these callbacks raise goes to the loop's exception handler. ``bytes_received`` and
     ``bytes_sent`` count what the application was given and has written.
+    ``exit_timeout`` is explained at :mod:`tlsexit.drivers.drive`; without it, an ``async`` exit has
+    ``handshake_timeout``.
     """
 
     def __init__(
@@ -101,6 +49,7 @@ class TlsProtocol(asyncio.Protocol):
         *,
         handshake_timeout: float = HANDSHAKE_TIMEOUT,
         shutdown_timeout: float = SHUTDOWN_TIMEOUT,
+        exit_timeout: float | None = None,
         on_outcome: Callable[[TlsTransport | BaseException], None] | None = None,
         on_end: Callable[[], Awaitable[None] | None] | None = None,
     ) -> None:
@@ -116,6 +65,7 @@ class TlsProtocol(asyncio.Protocol):
         self._pki = pki
         self._handshake_timeout = handshake_timeout
         self._shutdown_timeout = shutdown_timeout
+        self._exit_timeout = exit_timeout
         self._on_outcome = on_outcome
         self._on_end = on_end
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -288,6 +238,9 @@ class TlsProtocol(asyncio.Protocol):
     def _answer_questions(self) -> None:
         """Answer what can be answered at once; an ``async`` exit goes on in a task."""
         while self._asked is None and (call := self.connection.pending_exit) is not None:
+            if self.connection.closed:
+                # the last question may take its time: the peer hears of the end before it
+                self._send()
             self._asked = call
             try:
                 answer = self._ask(call)
@@ -299,21 +252,29 @@ class TlsProtocol(asyncio.Protocol):
 
     def _ask(self, call: ExitCall) -> Answer | None:
         """Return the answer, or None if a task goes on to find it."""
-        answer = ask(call, self._exits, self._pki)
-        if isinstance(answer, (Handled, NotHandled, Failed)):
-            return answer
-        task = self._loop.create_task(finish(call, answer, self._pki))
+        awaited: object = None
+        if self._exit_timeout is not None:
+            task = self._loop.create_task(ask_in_thread(call, self._exits, self._pki))
+        else:
+            awaited = ask(call, self._exits, self._pki)
+            if isinstance(awaited, Answer):
+                return awaited
+            task = self._loop.create_task(finish(call, awaited, self._pki))
         if task.done():
             # the loop starts its tasks eagerly, and this one never had to wait
             return _result(task)
         self.transport.pause_reading()
         self._answering = task
-        self._start_timer("exit", self._handshake_timeout, self._on_exit_timeout)
+        self._start_timer("exit", self._exit_limit, self._on_exit_timeout)
         task.add_done_callback(self._on_answer)
-        if inspect.iscoroutine(answer):
+        if inspect.iscoroutine(awaited):
             # cancelled before its first step, it would complain that nobody awaited it
-            task.add_done_callback(lambda _: answer.close())
+            task.add_done_callback(lambda _: awaited.close())
         return None
+
+    @property
+    def _exit_limit(self) -> float:
+        return self._handshake_timeout if self._exit_timeout is None else self._exit_timeout
 
     def _take_answer(self, answer: Answer) -> None:
         call, self._asked, self._answering = self._asked, None, None
@@ -332,7 +293,7 @@ class TlsProtocol(asyncio.Protocol):
     def _on_exit_timeout(self) -> None:
         if self._answering is not None:
             self._answering.cancel()
-            self._take_answer(Failed(cause=TimeoutError(f"no answer within {self._handshake_timeout} seconds")))
+            self._take_answer(Failed(cause=ExitTimeout(self._exit_limit)))
             self._read_on()
             self._finish()
 

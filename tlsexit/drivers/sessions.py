@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, arun
-from tlsexit.drivers.protocol import Address, TlsProtocol, TlsTransport
+from tlsexit.drivers.protocol import HANDSHAKE_TIMEOUT, Address, TlsProtocol
+from tlsexit.drivers.transport import TlsTransport
 from tlsexit.tasks import Task
 
 StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None] | None]
@@ -28,6 +29,7 @@ class Sessions:
         *,
         handshake_timeout: float,
         shutdown_timeout: float,
+        exit_timeout: float | None = None,
         limit: int = 2**16,
     ) -> None:
         self._handler = handler
@@ -35,6 +37,7 @@ class Sessions:
         self._pki = pki
         self._handshake_timeout = handshake_timeout
         self._shutdown_timeout = shutdown_timeout
+        self._exit_timeout = exit_timeout
         self._limit = limit
         self._live: dict[TlsProtocol, asyncio.Future[None]] = {}
         self.task = task
@@ -60,7 +63,13 @@ class Sessions:
             self._live.pop(protocol).set_result(None)
             if on_over is not None:
                 on_over()
-            return end_due(self.task, self._exits, self._pki)
+            return end_due(
+                self.task,
+                self._exits,
+                self._pki,
+                exit_timeout=self._exit_timeout,
+                await_timeout=self._handshake_timeout,
+            )
 
         reader = asyncio.StreamReader(limit=self._limit, loop=loop)
         streams = asyncio.StreamReaderProtocol(reader, self._handler, loop=loop)
@@ -71,6 +80,7 @@ class Sessions:
             self._pki,
             handshake_timeout=self._handshake_timeout,
             shutdown_timeout=self._shutdown_timeout,
+            exit_timeout=self._exit_timeout,
             on_outcome=on_outcome,
             on_end=gone,
         )
@@ -89,15 +99,28 @@ class Sessions:
 
     async def end_task(self) -> None:
         """End the task."""
-        await end_task(self.task, self._exits, self._pki)
+        await end_task(
+            self.task, self._exits, self._pki, exit_timeout=self._exit_timeout, await_timeout=self._handshake_timeout
+        )
 
 
-async def end_task(task: Task, exits: object, pki: Pki) -> None:
+async def end_task(
+    task: Task,
+    exits: object,
+    pki: Pki,
+    *,
+    exit_timeout: float | None = None,
+    await_timeout: float | None = HANDSHAKE_TIMEOUT,
+) -> None:
     """End a task: EndTask is asked now, or by the driver of the last live session when that has ended."""
     task.end()
-    await arun(task, exits, pki)
+    await arun(task, exits, pki, exit_timeout=exit_timeout, await_timeout=await_timeout)
 
 
-def end_due(task: Task, exits: object, pki: Pki) -> Awaitable[None] | None:
+def end_due(
+    task: Task, exits: object, pki: Pki, *, exit_timeout: float | None, await_timeout: float
+) -> Awaitable[None] | None:
     """Return the work of asking EndTask, if nothing but the session that has just ended held it back."""
-    return None if task.pending_exit is None else arun(task, exits, pki)
+    if task.pending_exit is None:
+        return None
+    return arun(task, exits, pki, exit_timeout=exit_timeout, await_timeout=await_timeout)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tlsexit.alerts import LocalError
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, ReturnCode
 from tlsexit.exits.calls import (
     CheckCertificateCall,
@@ -82,7 +83,9 @@ def call_function(function: ExitFunction, call: ExitCall) -> Answer:
         return Handled(_result(call, communication))
     if code == ReturnCode.ERROR:
         return Failed(communication.alert_reason)
-    return Failed(cause=ValueError(f"the exit function returned {code!r}, which is no execution code"))
+    # whatever it is, it may be the key that the phase asked for
+    kind = code if type(code) is int else type(code).__name__
+    return Failed(cause=LocalError(f"the exit function returned {kind}, which is no execution code"))
 
 
 def _communication(call: ExitCall) -> Communication:

@@ -45,10 +45,10 @@ def _validated(call: ExitCall, value: object) -> Any:
 def _failure(call: ExitCall, reason: int | None, cause: BaseException | None) -> ExitFailed:
     phase = call.phase.value
     if reason is None:
-        text = f"failed ({type(cause).__name__})" if cause is not None else "failed"
+        text = _why(cause, "failed" if cause is None else f"failed ({type(cause).__name__})")
         return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
     if is_recognised(call.phase, reason):
-        text = _why(cause)
+        text = _why(cause, "refused")
         return ExitFailed(phase, AlertDescription(reason), text)
     # whatever the type says, an exit may have put anything there
     kind = type(reason).__name__
@@ -56,8 +56,8 @@ def _failure(call: ExitCall, reason: int | None, cause: BaseException | None) ->
     return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
 
 
-def _why(cause: BaseException | None) -> str:
+def _why(cause: BaseException | None, otherwise: str) -> str:
     """Return the sentence behind a refusal: only our own errors' texts are known to hold no secret."""
     if isinstance(cause, PeerError):
         return cause.reason
-    return str(cause) if isinstance(cause, LocalError) else "refused"
+    return str(cause) if isinstance(cause, LocalError) else otherwise
