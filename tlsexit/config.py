@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 from tlsexit.constants import MAX_PLAINTEXT
 from tlsexit.events import Observation
 from tlsexit.session import SessionStore, TicketProtector
@@ -35,6 +37,9 @@ class Config:
 
     tickets: TicketProtector | None = None
     """What seals session tickets; None means that a server hands out none (RFC 5077)."""
+
+    temporary_rsa_key: Callable[[], RSAPrivateKey] | None = None
+    """Where a server gets the 512-bit key of an RSA_EXPORT handshake (RFC 2246 §D.1); None makes one each time."""
 
     observer: Callable[[Observation], None] | None = None
     """Told of every message and phase; for tracing, never for decisions."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from os import urandom
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ from tlsexit.crypto.groups import DHParameters, dh_group
 from tlsexit.crypto.suites import SUITES
 from tlsexit.events import MessageSeen
 from tlsexit.handshake import keyexchange as kx
-from tlsexit.policy import Identity
+from tlsexit.policy import Identity, system_config
 from tlsexit.wire import build, parse_prefix
 
 RSA_EXPORT, DHE_RSA_EXPORT, DHE_DSS_EXPORT, DH_ANON_EXPORT = 0x0003, 0x0014, 0x0011, 0x0019
@@ -76,17 +77,30 @@ def export_server(*steps: Step) -> Forge:
 
 
 def test_a_longer_key_signs_a_temporary_one() -> None:
-    """R2246-7.4.3-01, R2246-D.1-01, R2246-D.1-02: 512 bits, new every time; the exit signs and decrypts nothing."""
-    moduli = set()
-    for _ in range(2):
-        client, server = client_end(RSA_EXPORT), server_end(RSA_EXPORT)
+    """R2246-7.4.3-01, R2246-D.1-02: 512 bits; the exit signs and decrypts nothing."""
+    (modulus,) = moduli(1)
+    assert modulus.bit_length() == 512
+
+
+def test_a_temporary_key_for_a_while() -> None:
+    """R2246-D.1-01: by configuration one for each handshake; by default one for some, signed each time."""
+    assert len(set(moduli(2, temporary_rsa_key=None))) == 2
+    assert len(set(moduli(2))) == 1
+
+
+def moduli(handshakes: int, **config: Any) -> list[int]:
+    """The temporary keys that a server with one configuration sends in several handshakes."""
+    found = []
+    shared = system_config(**config)
+    for _ in range(handshakes):
+        client = client_end(RSA_EXPORT)
+        server = server_end(RSA_EXPORT, config={"temporary_rsa_key": shared.temporary_rsa_key})
         handshake(client, server)
         (message,) = sent_by(server, kx.ServerKeyExchange)
         params, _ = parse_prefix(kx.SERVER_RSA_PARAMS, message.body, "ServerKeyExchange")
-        assert int.from_bytes(params.rsa_modulus, "big").bit_length() == 512
-        moduli.add(params.rsa_modulus)
+        found.append(int.from_bytes(params.rsa_modulus, "big"))
         assert phases(server.seen) == "SCXD"
-    assert len(moduli) == 2
+    return found
 
 
 @pytest.mark.parametrize("size", [None, 1])

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.conversation import alert_call, refused
-from tests.support.ends import RSA, check_phases, client_end, handshake, server_end
+from tests.support.ends import RSA, certificates, check_phases, client_end, handshake, server_end
 from tests.support.forge import Forge, Step
 from tests.support.grammar import phases
 from tests.support.keys import IDENTITY, PRE_SHARED_KEY, builtin, client_for, server_for
@@ -126,6 +126,22 @@ def test_an_identity_that_nobody_knows(suite: int) -> None:
     assert (call.description, call.remote) == (AlertDescription.UNKNOWN_PSK_IDENTITY, False)
     check_phases(client)
     check_phases(server)
+
+
+@every_kind
+def test_an_identity_that_may_exist(suite: int) -> None:
+    """RFC 4279 §2: "wishes to hide the fact that the PSK identity was not known": it ends as a wrong key ends."""
+    ends = []
+    for keys in ({b"another": PRE_SHARED_KEY}, {IDENTITY: b"another key"}):
+        client = client_for(suite)
+        pki = builtin(Role.SERVER, certificates(suite).kind, keys=keys, hide_psk_identities=True)
+        server = server_end(suite, builtin=pki)
+        pump(client, server)
+        assert isinstance(client.connection.error, AlertReceived)
+        assert client.connection.error.description == AlertDescription.BAD_RECORD_MAC
+        ends.append((str(server.connection.error), server.connection.exit_failure, phases(server.seen)))
+        assert server.connection.context.psk_identity is None
+    assert ends[0] == ends[1]
 
 
 @every_kind

@@ -366,5 +366,9 @@ def test_pre_shared_keys() -> None:
     assert value(builtin, GetPreSharedKeyCall(context(Role.SERVER), identity=b"other")) == other
     unknown = GetPreSharedKeyCall(context(Role.SERVER), identity=b"nobody")
     assert failure(builtin.answer(unknown))[0] == AlertDescription.UNKNOWN_PSK_IDENTITY
+    hiding = BuiltinPki(pre_shared_keys={b"one": b"secret"}, hide_psk_identities=True)
+    made_up = [value(hiding, unknown) for _ in range(2)]
+    assert made_up[0].identity == b"nobody"
+    assert made_up[0].key != made_up[1].key
     keyless = BuiltinPki().answer(GetPreSharedKeyCall(context(Role.CLIENT)))
     assert failure(keyless)[0] == AlertDescription.INTERNAL_ERROR

@@ -16,7 +16,11 @@ PRE_SHARED_KEY: Final = bytes(range(0x61, 0x61 + 20))
 
 
 def builtin(
-    role: Role, *kinds: KeyType, keys: dict[bytes, bytes] | None = None, identities: list[Identity] | None = None
+    role: Role,
+    *kinds: KeyType,
+    keys: dict[bytes, bytes] | None = None,
+    identities: list[Identity] | None = None,
+    **options: Any,
 ) -> BuiltinPki:
     """The built-in PKI of one side, with an identity for each kind of key and one pre-shared key."""
     if identities is None:
@@ -24,7 +28,7 @@ def builtin(
         identities = [leaf.identity(kind.value) for kind, leaf in zip(kinds, leaves, strict=True)]
     roots = {kind.value: [pki(kind).root.certificate] for kind in kinds or KeyType}
     keys = {IDENTITY: PRE_SHARED_KEY} if keys is None else keys
-    return BuiltinPki(identities, roots, clock=NOW.timestamp, pre_shared_keys=keys)
+    return BuiltinPki(identities, roots, clock=NOW.timestamp, pre_shared_keys=keys, **options)
 
 
 def client_for(suite: int, *more: int, keys: dict[bytes, bytes] | None = None, **options: Any) -> End:

@@ -81,7 +81,8 @@ def generate_ephemeral(
 ) -> Ephemeral | None:
     """Return a fresh key for this handshake, or None if the server has nothing to say in ServerKeyExchange.
 
-    ``groups`` are the curves both sides have, favourite first. A pair is never used twice (RFC 3268, Raccoon).
+    ``groups`` are the curves both sides have, favourite first. A Diffie-Hellman pair is never used twice (RFC 3268,
+    Raccoon); a temporary RSA key is the configuration's affair.
     """
     premaster = exchange.premaster
     if premaster in (Premaster.DH, Premaster.DHE_PSK):
@@ -102,7 +103,7 @@ def generate_ephemeral(
             point, build(kx.SERVER_ECDH_PSK_PARAMS, kx.ServerECDHPskParams(profile.psk_identity_hint, ecdh))
         )
     if exchange is KeyExchange.RSA_EXPORT and _exceeds_export(own_key):
-        key = temporary_rsa_key(config.random)
+        key = temporary_rsa_key(config.random) if config.temporary_rsa_key is None else config.temporary_rsa_key()
         numbers = key.public_key().public_numbers()
         rsa = kx.ServerRSAParams(_bytes(numbers.n), _bytes(numbers.e))
         return Ephemeral(key, build(kx.SERVER_RSA_PARAMS, rsa))

@@ -6,6 +6,7 @@ between two calls, so that one object serves any number of tasks and sessions.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -56,7 +57,9 @@ class BuiltinPki:
     in the peer's own certificate is the profile's ``minimum_rsa_bits``. ``clock`` gives seconds since the epoch.
 
     ``pre_shared_keys`` are the keys of PSK suites by identity; a client uses the first whose identity is the server's
-    hint, or else the first of all (RFC 4279 §5.2).
+    hint, or else the first of all (RFC 4279 §5.2). An identity without a key is answered with unknown_psk_identity, so
+    that anyone may find out which ones there are. With ``hide_psk_identities`` the handshake goes on with a random key
+    and fails as with a wrong one, in bad_record_mac; RFC 4279 §2 allows either.
 
     ``check_key_usage`` holds the peer's keyUsage against the key exchange (R2246-7.4.2-06, -07): a certificate that
     may only encipher cannot sign, and the reverse. Many of TLS 1.0's time are careless there, hence the switch.
@@ -74,10 +77,12 @@ class BuiltinPki:
         clock: Callable[[], float] = time.time,
         *,
         pre_shared_keys: Mapping[bytes, bytes] | None = None,
+        hide_psk_identities: bool = False,
         check_key_usage: bool = True,
         allow_common_name: bool = False,
     ) -> None:
         self._pre_shared_keys = dict(pre_shared_keys or {})
+        self._hide_psk_identities = hide_psk_identities
         self._identities: dict[str, Identity | IdentityFile] = {}
         for identity in identities:
             if identity.id in self._identities:
@@ -192,9 +197,12 @@ class BuiltinPki:
         """Return the key with the client's identity; a client's own choice follows the hint where it can."""
         keys = self._pre_shared_keys
         if call.identity is not None:
-            if call.identity not in keys:
+            # drawn whether it is needed or not: a known identity takes as long as an unknown one
+            substitute = os.urandom(32)
+            key = keys.get(call.identity, substitute if self._hide_psk_identities else None)
+            if key is None:
                 raise UnknownPskIdentity("the client's PSK identity is not known")
-            return Handled(PreSharedKey(call.identity, keys[call.identity]))
+            return Handled(PreSharedKey(call.identity, key))
         if not keys:
             raise LocalError("no pre-shared key is configured")
         identity = call.hint if call.hint in keys else next(iter(keys))
