@@ -142,6 +142,33 @@ def test_a_pause_after_a_failure(clock: Clock, failures: Failures) -> None:
     assert failures.operations == ["put"]
 
 
+def test_pauses_grow_until_it_answers(
+    redis_server: Server, tmp_path: Path, clock: Clock, failures: Failures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs holds up an event loop less and less often; one that is back is used as before."""
+    now = [0.0]
+    monkeypatch.setattr("tlsexit.stores.redis.monotonic", lambda: now[0])
+    place = tmp_path / "socket"
+    url = f"unix://{place}"
+    with RedisSessionStore(url, KEY, clock=clock, on_error=failures, timeout=5.0, longest_pause=8.0) as store:
+
+        def tried(seconds: int) -> list[int]:
+            """At which of the next seconds the server was asked, in vain."""
+            found = []
+            for second in range(seconds):
+                before = len(failures)
+                store.put(session(clock))
+                found += [second] * (len(failures) - before)
+                now[0] += 1.0
+            return found
+
+        assert tried(24) == [0, 1, 3, 7, 15, 23]
+        now[0] += 8.0
+        with serve([*redis_command(tmp_path), "--unixsocket", place], tmp_path / "log"):
+            assert tried(2) == []
+        assert tried(4) == [0, 1, 3]
+
+
 def test_redis_comes_and_goes(redis_server: Server, tmp_path: Path, clock: Clock, failures: Failures) -> None:
     """Nothing is needed to come back: what is put then is got again."""
     place = tmp_path / "socket"
@@ -173,7 +200,7 @@ def test_a_wrong_password(redis_server: Server, tmp_path: Path, clock: Clock, fa
     assert "-one" not in str(failures[0][1])
 
 
-@pytest.mark.parametrize("elements", [{"timeout": 0.0}, {"timeout": -1.0}, {"pause": -1.0}], ids=str)
+@pytest.mark.parametrize("elements", [{"timeout": 0.0}, {"timeout": -1.0}, {"pause": -1.0}, {"pause": 61.0}], ids=str)
 def test_elements_that_make_no_sense(elements: dict[str, float], clock: Clock, failures: Failures) -> None:
     with pytest.raises(LocalError):
         store_at(6379, clock, failures, **elements)

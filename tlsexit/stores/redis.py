@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from time import monotonic
 from typing import Any, ClassVar, TypeVar
 
 import redis
@@ -24,11 +25,12 @@ class RedisSessionStore(SealedSessionStore):
     key of its own, ``prefix`` and the session id, that Redis lets expire; how many it keeps is for its ``maxmemory``
     setting to bound. ``options`` go to ``redis.Redis.from_url``, as ``ssl_ca_certs``.
 
-    A server that does not connect or answer within ``timeout`` seconds fails the operation; the handshake goes on
-    as if there were no store, and no further operation is tried for ``pause`` seconds, so that a server that is down
-    costs one handshake in a while those seconds, not each of them. An event loop stands still meanwhile: with asyncio,
-    keep ``timeout`` short. Nothing connects before the first operation, and threads and forked processes may share a
-    store.
+    A server that does not connect or answer within ``timeout`` seconds fails the operation, and the handshake goes on
+    as if there were no store. Nothing more is then tried for ``pause`` seconds, twice as long after each further
+    failure, up to ``longest_pause``: a server that hangs costs one handshake in a while those seconds, not each of
+    them. An event loop stands still meanwhile, for at most ``timeout`` between two bytes; the name in ``url`` is looked
+    up without a bound, so give an address where that may hang. Nothing connects before the first operation, and threads
+    and forked processes may share a store.
     """
 
     ERRORS: ClassVar[tuple[type[Exception], ...]] = (redis.RedisError, OSError)
@@ -45,14 +47,16 @@ class RedisSessionStore(SealedSessionStore):
         lifetime: float = 86_400.0,
         timeout: float = 0.25,
         pause: float = 1.0,
+        longest_pause: float = 60.0,
         on_error: OnError = log_error,
         **options: Any,
     ) -> None:
         super().__init__(key, old_keys=old_keys, context=context, clock=clock, lifetime=lifetime, on_error=on_error)
-        if timeout <= 0 or pause < 0:
-            raise LocalError("the time-out of a Redis store is positive, its pause not negative")
+        if timeout <= 0 or not 0 <= pause <= longest_pause:
+            raise LocalError("the time-out of a Redis store is positive, its pause from 0 to the longest")
         self._prefix = prefix.encode()
-        self._pause = pause
+        self._pause = self._next_pause = pause
+        self._longest_pause = longest_pause
         self._silent_until = -math.inf
         bounds = {
             "socket_timeout": timeout,
@@ -77,11 +81,14 @@ class RedisSessionStore(SealedSessionStore):
         self._client.delete(self._prefix + session_id)
 
     def _attempt(self, operation: str, act: Callable[[], T]) -> T | None:
-        if time.monotonic() < self._silent_until:
+        if monotonic() < self._silent_until:
             return None
         try:
-            return act()
+            done = act()
         except self.ERRORS as error:
-            self._silent_until = time.monotonic() + self._pause
+            self._silent_until = monotonic() + self._next_pause
+            self._next_pause = min(2 * self._next_pause, self._longest_pause)
             self._on_error(operation, error)
             return None
+        self._next_pause = self._pause
+        return done
