@@ -43,7 +43,7 @@ def test_mistakes_are_one_sentence(store: Path, files: Files, tmp_path: Path) ->
     own = ("pki", "import", store, "own", "--cert", files.server)
     for arguments, told in (
         ((*own, "--password-file", files.wrong_password), "this is not the password of the key store"),
-        (own, "needs a password; give --password-file or --password-env"),
+        (own, "needs a password; give --password-file, --password-fd or --password-env"),
         (("pki", "import", store, "own"), "name what to import with one of"),
         (("pki", "import", store, "own", "--ca-file", files.ca, "--key", files.server_key), "without --cert"),
         (("pki", "import", store, "a/b", "--ca-file", files.ca), "is no id"),

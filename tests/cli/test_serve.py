@@ -280,7 +280,10 @@ def test_a_task_that_cannot_start(files: Files) -> None:
 
 def test_a_wrong_option_is_one_sentence(files: Files) -> None:
     cases: list[tuple[tuple[str | Path, ...], str]] = [
-        (("0",), "a server needs a certificate: name one with --cert, or have one made with --throw-away DIR"),
+        (
+            ("0",),
+            "a server needs a certificate: name one with --cert or --key-store, or have one made",
+        ),
         (
             ("--cert", files.server, "--verify", "required", "0"),
             "--verify required needs the authorities of the clients: --ca-file",

@@ -10,6 +10,7 @@ from tlsexit.exits.calls import (
     GetCertificateCall,
     PreSharedKey,
     StartTaskCall,
+    StartTaskResult,
 )
 from tlsexit.exits.function import Communication
 from tlsexit.exits.phases import ExitPhase
@@ -83,3 +84,21 @@ class Holder:
     """Has an exit inside."""
 
     inner = Accepter()
+
+
+class Opener(Accepter):
+    """Knows the password of the key store that the tests make."""
+
+    password = "correct horse"
+
+    def start_task(self, call: StartTaskCall) -> Answer:
+        return Handled(StartTaskResult(password=self.password))
+
+    def check_certificate(self, call: CheckCertificateCall) -> Answer:
+        return NotHandled()
+
+
+class WrongOpener(Opener):
+    """Believes to know it."""
+
+    password = "battery staple"

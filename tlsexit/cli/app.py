@@ -11,6 +11,7 @@ from tlsexit.cli.connect import connect
 from tlsexit.cli.handshake import handshake
 from tlsexit.cli.pki import pki
 from tlsexit.cli.problems import Problem
+from tlsexit.cli.profile import profile
 from tlsexit.cli.serve import serve
 from tlsexit.cli.suites import suites
 
@@ -48,5 +49,5 @@ def cli() -> None:
     """
 
 
-for command in (handshake, connect, serve, pki, suites):
+for command in (handshake, connect, serve, pki, profile, suites):
     cli.add_command(command)

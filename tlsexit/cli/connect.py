@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,22 @@ from tlsexit.cli.options import (
     host_name,
     key_logger,
     load_exit,
-    load_own_identity,
     parse_address,
-    password,
     suites_option,
     warn,
     warn_of_weak,
 )
+from tlsexit.cli.pki_options import chosen_profile, pki_source, profile_options, store_options
 from tlsexit.cli.problems import Problem, exit_code, sentence, usage_problems
-from tlsexit.profile import Profile, Verify
+from tlsexit.constants import Role
+from tlsexit.profile import Verify
 
 
 @click.command(epilog=codes.EPILOG)
 @click.argument("address", metavar="HOST:PORT")
+@profile_options
 @credentials
+@store_options
 @click.option("--ca-file", type=PATH, metavar="FILE", help="Authorities to trust, PEM. [default: the system's]")
 @suites_option("--suites", help="Cipher suites to offer, favourite first; see `tlsexit suites`.")
 @click.option("--servername", metavar="NAME", help="Name to send and to check, instead of HOST.")
@@ -40,9 +43,7 @@ from tlsexit.profile import Profile, Verify
 @click.option(
     "--verify",
     type=click.Choice([Verify.NONE.value, Verify.ENFORCED.value]),
-    default=Verify.NONE.value,
-    show_default=True,
-    help="enforced: fail unless the server asks for our certificate.",
+    help="enforced: fail unless the server asks for our certificate. [default: that of the profile, else none]",
 )
 @click.option("--resume", is_flag=True, help="Connect twice; the second connection resumes the session of the first.")
 @click.option("--input", "send_input", is_flag=True, help="Send standard input, print what arrives.")
@@ -78,6 +79,7 @@ def connect(**options: Any) -> None:
     Examples:
       tlsexit connect --ca-file ca.pem old-server.example:443
       tlsexit connect --ca-file ca.pem --cert me.pem --key me.key [::1]:4433
+      tlsexit connect --profile-file profiles.toml --profile partners --key-store store localhost:4433
       tlsexit connect --resume --ladder --insecure 192.0.2.7:443
       printf 'GET / HTTP/1.0\\r\\n\\r\\n' | tlsexit connect --input --ca-file ca.pem localhost:4433
     """
@@ -99,25 +101,35 @@ def connect(**options: Any) -> None:
 
 def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
     from tlsexit.cli.client import AnyName, Plan, TrustAnyone
-    from tlsexit.policy import BuiltinPki, system_config
+    from tlsexit.policy import system_config
 
     exits = load_exit(options["exit_name"])
-    given = password(options["password_env"], options["password_file"])
-    identity = load_own_identity(options["cert"], options["key"], given)
-    name = host_name(options["servername"] or host)
-    elements: dict[str, Any] = {"server_name": name, "verify": Verify(options["verify"])}
+    overrides: dict[str, Any] = {}
+    if options["verify"]:
+        overrides["verify"] = Verify(options["verify"])
     if options["suites"]:
-        elements["cipher_suites"] = options["suites"]
+        overrides["cipher_suites"] = options["suites"]
+    if options["servername"]:
+        overrides["server_name"] = host_name(options["servername"])
+    profile = chosen_profile(options, Role.CLIENT, overrides)
+    if profile.server_name is None:
+        with usage_problems():
+            profile = replace(profile, server_name=host_name(host))
+    if options["insecure"]:
+        profile = replace(profile, root_ca_ids=())
+    options["ladder"] = options["ladder"] or profile.trace == 1
+    trace = options["trace"] or profile.trace > 1
+    source = pki_source(options, profile, has_exit=exits is not None)
+    if source.key_store is None and source.ca_file is None and not options["insecure"]:
+        source = replace(source, ca_file=_system_authorities())
     with usage_problems():
-        profile = Profile.client(**elements)
-        authorities = {} if options["insecure"] else {"trusted": _authorities(options["ca_file"])}
-        pki: Any = BuiltinPki([] if identity is None else [identity], authorities)
+        pki: Any = source.build()
     if options["insecure"]:
         warn("--insecure: the server's certificate is NOT checked; anyone may be at the other end")
         pki = TrustAnyone(pki)
     elif options["no_name_check"]:
         pki = AnyName(pki)
-    warn_of_weak(options["suites"])
+    warn_of_weak(profile.cipher_suites)
     return Plan(
         host=host,
         port=port,
@@ -130,22 +142,18 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
         source=sys.stdin.buffer if options["send_input"] else None,
         sink=sys.stdout.buffer if options["send_input"] else None,
         linger=options["linger"],
-        listener=_tracer() if options["trace"] else None,
+        listener=_tracer() if trace else None,
     )
 
 
-def _authorities(file: Path | None) -> tuple[bytes, ...]:
-    """Return the certificates to trust: those of ``file``, or the system's."""
-    from tlsexit.policy import load_authorities
-
-    if file is not None:
-        return load_authorities(file)
+def _system_authorities() -> Path:
+    """Return the file of the authorities that the system trusts."""
     import ssl
 
     paths = ssl.get_default_verify_paths()
     for candidate in (paths.cafile, paths.openssl_cafile):
-        if os.path.isfile(candidate or ""):
-            return load_authorities(candidate)
+        if candidate and os.path.isfile(candidate):
+            return Path(candidate)
     raise Problem("the system has no file of authorities; name one with --ca-file")
 
 

@@ -50,13 +50,21 @@ def credentials(command: F) -> F:
                 "--key", type=PATH, metavar="FILE", help="Private key, PEM; by default it is in the file of --cert."
             ),
             click.option(
-                "--password-env", metavar="NAME", help="Environment variable that holds the password of --key."
+                "--password-env",
+                metavar="NAME",
+                help="Environment variable that holds the password of --key or the key store.",
             ),
             click.option(
                 "--password-file",
                 type=PATH,
                 metavar="FILE",
-                help="File whose first line is the password of --key.",
+                help="File whose first line is the password of --key or the key store.",
+            ),
+            click.option(
+                "--password-fd",
+                type=click.IntRange(min=0),
+                metavar="N",
+                help="File descriptor whose first line is that password.",
             ),
         )
     ):
@@ -113,21 +121,47 @@ def host_name(host: str) -> str:
 # ------------------------------------------------------------------------------------------------ keys and files
 
 
-def password(environment: str | None, file: Path | None) -> bytes | None:
-    """Return the password that ``--password-env`` or ``--password-file`` gives; None if neither is there."""
-    if environment is not None and file is not None:
-        raise Problem("--password-env and --password-file exclude each other")
+def password(environment: str | None, file: Path | None, descriptor: int | None = None) -> bytes | None:
+    """Return the password that ``--password-env``, ``-file`` or ``-fd`` gives; None if none of them is there."""
+    given = {"--password-env": environment, "--password-file": file, "--password-fd": descriptor}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise Problem(f"{' and '.join(names)} exclude each other")
     if environment is not None:
         value = os.environ.get(environment)
         if value is None:
             raise Problem(f"the environment variable {environment} (--password-env) is not set")
         return value.encode()
+    if descriptor is not None:
+        return _from_descriptor(descriptor)
     if file is None:
         return None
     lines = _read(file, "--password-file").splitlines()
     if not lines:
         raise Problem(f"{file}: the password file is empty")
     return lines[0]
+
+
+def _from_descriptor(descriptor: int) -> bytes:
+    """Return the first line behind a file descriptor, and close it: nobody else is to find the password there."""
+    try:
+        with os.fdopen(descriptor, "rb") as stream:
+            lines = stream.readline().splitlines()
+    except OSError as error:
+        raise Problem(f"file descriptor {descriptor} (--password-fd) cannot be read: {error.strerror}") from error
+    if not lines:
+        raise Problem(f"file descriptor {descriptor} (--password-fd) holds no password")
+    return lines[0]
+
+
+def key_password(cert: Path | None, key: Path | None, given: bytes | None) -> bytes | None:
+    """Return the password of the own key: the one given, or asked for at the terminal if one is needed."""
+    if cert is None or given is not None or not _is_encrypted(cert, key):
+        return given
+    if not on_terminal():
+        raise Problem(f"{key or cert}: needs a password; give --password-file or --password-env")
+    text: str = click.prompt(f"Password for {key or cert}", hide_input=True, err=True)
+    return text.encode()
 
 
 def load_own_identity(cert: Path | None, key: Path | None, given: bytes | None) -> Any:
@@ -138,11 +172,7 @@ def load_own_identity(cert: Path | None, key: Path | None, given: bytes | None) 
         if key is not None:
             raise Problem("--key is of no use without --cert")
         return None
-    secret = given
-    if secret is None and _is_encrypted(cert, key):
-        if not on_terminal():
-            raise Problem(f"{key or cert}: needs a password; give --password-file or --password-env")
-        secret = click.prompt(f"Password for {key or cert}", hide_input=True, err=True).encode()
+    secret = key_password(cert, key, given)
     with usage_problems():
         identity = load_identity("own", cert, key, secret)
     if identity.key is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,9 @@ ID: Final = click.argument("id", metavar="ID")
 def _store_password(command: F) -> F:
     """Add the options for the password of the key store."""
     for option in (
+        click.option(
+            "--password-fd", type=click.IntRange(min=0), metavar="N", help="File descriptor with that password."
+        ),
         click.option("--password-file", type=PATH, metavar="FILE", help="File whose first line is that password."),
         click.option("--password-env", metavar="NAME", help="Environment variable with the password of the store."),
     ):
@@ -46,11 +49,11 @@ def pki() -> None:
 @pki.command(epilog=codes.EPILOG)
 @STORE
 @_store_password
-def create(folder: Path, password_env: str | None, password_file: Path | None) -> None:
+def create(folder: Path, **given: Any) -> None:
     """Make an empty key store in DIR."""
     from tlsexit.keystore import KeyStore
 
-    secret = _secret(folder, password_env, password_file, new=True)
+    secret = _secret(folder, given, new=True)
     with usage_problems():
         KeyStore.create(folder, secret)
 
@@ -86,7 +89,7 @@ def import_entry(folder: Path, id: str, **options: Any) -> None:
                 store.import_revocation_lists(id, crl_file, **flags)
             return
         KeyStore.open(folder)  # nobody is asked for the password of a store that is not there
-        store = KeyStore.open(folder, _secret(folder, options["password_env"], options["password_file"]))
+        store = KeyStore.open(folder, _secret(folder, options))
         identity = load_own_identity(cert, options["key"], password(options["key_password_env"], None))
         store.add_identity(id, identity, **flags)
 
@@ -118,7 +121,7 @@ def list_entries(folder: Path, as_json: bool) -> None:
 @STORE
 @ID
 @_store_password
-def show(folder: Path, id: str, password_env: str | None, password_file: Path | None) -> None:
+def show(folder: Path, id: str, **given: Any) -> None:
     """Show the certificates or revocation lists of an entry."""
     from tlsexit.keystore import KeyStore, Kind
     from tlsexit.trace.certificates import brief
@@ -132,7 +135,7 @@ def show(folder: Path, id: str, password_env: str | None, password_file: Path | 
                 click.echo(f"{item.title}: {len(item)} revoked{until}")
             return
         if kind is Kind.IDENTITY:
-            store = KeyStore.open(folder, _secret(folder, password_env, password_file))
+            store = KeyStore.open(folder, _secret(folder, given))
         for certificate in store.certificates(id):
             click.echo(brief(certificate.der))
 
@@ -170,12 +173,12 @@ def remove(folder: Path, id: str) -> None:
         KeyStore.open(folder).remove(id)
 
 
-def _secret(folder: Path, environment: str | None, file: Path | None, *, new: bool = False) -> bytes:
+def _secret(folder: Path, options: Mapping[str, Any], *, new: bool = False) -> bytes:
     """Return the password of the store, asked for at the terminal if no option gives it; twice if it is new."""
-    given = password(environment, file)
+    given = password(options["password_env"], options["password_file"], options["password_fd"])
     if given is not None:
         return given
     if not on_terminal():
-        raise Problem(f"{folder}: needs a password; give --password-file or --password-env")
+        raise Problem(f"{folder}: needs a password; give --password-file, --password-fd or --password-env")
     text: str = click.prompt(f"Password of {folder}", hide_input=True, confirmation_prompt=new, err=True)
     return text.encode()

@@ -16,14 +16,13 @@ from tlsexit.cli.options import (
     exit_option,
     key_logger,
     load_exit,
-    load_own_identity,
     parse_listening_address,
-    password,
     suites_option,
     warn_of_weak,
 )
+from tlsexit.cli.pki_options import check_server_pki, chosen_profile, pki_source, profile_options, store_options
 from tlsexit.cli.problems import Problem, exit_code, sentence, usage_problems
-from tlsexit.crypto.suites import SUITES
+from tlsexit.constants import Role
 from tlsexit.profile import Profile, Verify
 
 HOST = "127.0.0.1"
@@ -32,7 +31,9 @@ HOST = "127.0.0.1"
 
 @click.command(epilog=codes.EPILOG)
 @click.argument("address", metavar="[HOST:]PORT")
+@profile_options
 @credentials
+@store_options
 @click.option(
     "--throw-away",
     type=PATH,
@@ -44,9 +45,7 @@ HOST = "127.0.0.1"
 @click.option(
     "--verify",
     type=click.Choice([Verify.NONE.value, Verify.OPTIONAL.value, Verify.REQUIRED.value]),
-    default=Verify.NONE.value,
-    show_default=True,
-    help="Whether to ask for the client's certificate.",
+    help="Whether to ask for the client's certificate. [default: that of the profile, else none]",
 )
 @click.option("--echo", is_flag=True, help="Send back what arrives.")
 @click.option("--www", is_flag=True, help="Answer HTTP requests with a page about the session.")
@@ -77,6 +76,7 @@ def serve(**options: Any) -> None:
       tlsexit serve --throw-away demo --www 4433
       tlsexit serve --cert server.pem --key server.key --echo [::1]:4433
       tlsexit serve --throw-away demo --verify required --exit my_exit:MyExit --ladder 4433
+      tlsexit serve --profile-file profiles.toml --profile partners --key-store store 4433
     and then
       tlsexit connect --ca-file demo/ca.pem --cert demo/client.pem localhost:4433
     """
@@ -105,26 +105,27 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
 
     if options["echo"] and options["www"]:
         raise Problem("--echo and --www exclude each other")
-    check_for_server(options["suites"])
     exits = load_exit(options["exit_name"])
-    verify = Verify(options["verify"])
-    elements: dict[str, Any] = {"verify": verify}
+    overrides: dict[str, Any] = {}
+    if options["verify"]:
+        overrides["verify"] = Verify(options["verify"])
     if options["suites"]:
-        elements["cipher_suites"] = options["suites"]
-    with usage_problems():
-        profile = Profile.server(**elements)
+        overrides["cipher_suites"] = options["suites"]
+    profile = chosen_profile(options, Role.SERVER, overrides)
+    check_for_server(profile.cipher_suites)
     pki = _pki(options, profile, has_exit=exits is not None)
-    warn_of_weak(options["suites"])
+    warn_of_weak(profile.cipher_suites)
     config: dict[str, Any] = {"key_log": key_logger(options["key_log"])}
     if not options["resumption"]:
         config["session_store"] = None
+    ladder, trace = options["ladder"] or profile.trace == 1, options["trace"] or profile.trace > 1
     out, err = show.console(), show.console(err=True)
 
     def report(line: str) -> None:
         click.echo(line)
 
     def on_end(outcome: Any) -> None:
-        if options["ladder"]:
+        if ladder:
             show.print_ladder(out, outcome, ("client", "tlsexit"))
 
     return Plan(
@@ -139,34 +140,23 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
         max_connections=options["max_connections"],
         report=report,
         on_end=on_end,
-        listener=lambda number: show.tracer(err, f"#{number} ") if options["trace"] else None,
+        listener=lambda number: show.tracer(err, f"#{number} ") if trace else None,
     )
 
 
 def _pki(options: dict[str, Any], profile: Profile, *, has_exit: bool) -> Any:
     """Return the built-in PKI with the server's certificate and the clients' authorities."""
-    from tlsexit.policy import BuiltinPki, load_authorities
-
-    cert, key, ca_file = options["cert"], options["key"], options["ca_file"]
     folder: Path | None = options["throw_away"]
     if folder is not None:
         from tlsexit.cli.throwaway import CA, CLIENT, SERVER, throwaway_folder
 
-        if cert is not None or key is not None:
-            raise Problem("--throw-away and --cert exclude each other")
+        for name in ("cert", "key", "key_store"):
+            if options[name] is not None:
+                raise Problem(f"--throw-away and --{name.replace('_', '-')} exclude each other")
         if throwaway_folder(folder):
             click.echo(f"made {folder / CA}, {folder / SERVER} and {folder / CLIENT}")
-        cert, ca_file = folder / SERVER, ca_file or folder / CA
-    given = password(options["password_env"], options["password_file"])
-    identity = load_own_identity(cert, key, given)
-    if identity is None and not has_exit and _needs_certificate(profile):
-        raise Problem("a server needs a certificate: name one with --cert, or have one made with --throw-away DIR")
-    if ca_file is None and not has_exit and profile.verify is not Verify.NONE:
-        raise Problem(f"--verify {profile.verify.value} needs the authorities of the clients: --ca-file")
+        options = {**options, "cert": folder / SERVER, "ca_file": options["ca_file"] or folder / CA}
+    source = pki_source(options, profile, has_exit=has_exit)
+    check_server_pki(options, profile, has_exit=has_exit)
     with usage_problems():
-        authorities = {} if ca_file is None else {"clients": load_authorities(ca_file)}
-        return BuiltinPki([] if identity is None else [identity], authorities)
-
-
-def _needs_certificate(profile: Profile) -> bool:
-    return any(SUITES[value].key_exchange.certificate is not None for value in profile.cipher_suites)
+        return source.build()

@@ -32,6 +32,7 @@ from tlsexit.policy import (
 )
 from tlsexit.policy.certificates import ParsedCertificate, parsed
 from tlsexit.policy.store import ordered_chain
+from tlsexit.profile import Profile
 
 INDEX: Final = "index.toml"
 """The name of the index in the folder."""
@@ -114,6 +115,17 @@ class KeyStore:
         if entry.kind is not Kind.CRL:
             raise LocalError(f"{self.folder}: {id} is an {entry.kind.value}, not a revocation list")
         return load_revocation_lists(self._file(entry))
+
+    def check_profile(self, profile: Profile) -> None:
+        """Raise :class:`LocalError` unless the certificate and authorities that a profile names are here and active."""
+        entries = self._read().entries
+        wanted = [] if profile.user_certificate_id is None else [(profile.user_certificate_id, Kind.IDENTITY)]
+        for id, kind in (*wanted, *((id, Kind.AUTHORITY) for id in profile.root_ca_ids)):
+            entry = entries.get(id)
+            if entry is None or entry.kind is not kind:
+                raise LocalError(f"{self.folder}: has no {kind.value} {id}, which the profile {profile.id} names")
+            if not entry.active:
+                raise LocalError(f"{self.folder}: {id}, which the profile {profile.id} names, is not active")
 
     def pki(self, **options: Any) -> BuiltinPki:
         """Return what answers the phases from the active entries as they are now.
