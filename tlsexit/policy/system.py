@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from tlsexit.config import Config
-from tlsexit.crypto.export import TemporaryRSAKeys
+from tlsexit.policy.temporary import TemporaryRSAKeys
 from tlsexit.session import MemorySessionStore
 
 
