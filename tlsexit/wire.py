@@ -204,6 +204,9 @@ class Vector(_Bounded[tuple[T, ...]]):
     Plain integers go through ``struct`` in one call, which matters for lists of cipher suites.
     """
 
+    key: Callable[[Any], Any] | None = None
+    """What no two elements may have in common, for a subclass that sees to it when parsing."""
+
     def __init__(self, element: Leaf[T], floor: int, ceiling: int) -> None:
         super().__init__(floor, ceiling)
         self.element = element

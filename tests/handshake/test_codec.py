@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support import captures, strategies
+from tests.support import captures
 from tests.support.captures import Captured
 from tlsexit.alerts import DecodeError, IllegalParameter, LocalError, UnexpectedMessage
+from tlsexit.fuzzing.tuned import messages
 from tlsexit.handshake.certificate import Certificate
 from tlsexit.handshake.codec import GRAMMARS, HandshakeReader, encode
 from tlsexit.handshake.finished import Finished
@@ -57,7 +58,7 @@ def test_every_message_type_was_captured() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(sent=st.lists(strategies.messages, max_size=6), cuts=st.lists(st.integers(1, 200), min_size=1))
+@given(sent=st.lists(messages(), max_size=6), cuts=st.lists(st.integers(1, 200), min_size=1))
 def test_any_fragmentation_gives_the_same_messages(sent: list[Any], cuts: list[int]) -> None:
     """§6.2.1: a record may hold several messages, and a message may take several records."""
     raws = [encode(message) for message in sent]

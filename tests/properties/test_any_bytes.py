@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import strategies as messages
 from tests.support.conversation import honest, opposite
 from tests.support.ends import DH_ANON, DHE_RSA, ECDHE_RSA, RSA, check_phases
 from tests.support.forge import Forge, Trace
@@ -16,6 +15,7 @@ from tests.support.traces import alter, pieces_of
 from tlsexit.alerts import AlertLevel, AlertReceived, ExitFailed, LocalError, PeerError, TruncatedError
 from tlsexit.constants import Role
 from tlsexit.events import Closed, MessageSeen
+from tlsexit.fuzzing.tuned import messages
 from tlsexit.handshake.codec import encode
 from tlsexit.records.grammar import Alert
 
@@ -95,7 +95,7 @@ def test_any_protected_records(forge: Forge, records: list[tuple[int, bytes]]) -
     check(forge)
 
 
-@given(interrupted(), st.lists(messages.messages, min_size=1, max_size=3), st.integers(1, 2**14))
+@given(interrupted(), st.lists(messages(), min_size=1, max_size=3), st.integers(1, 2**14))
 def test_any_messages(forge: Forge, several: list[object], size: int) -> None:
     """Well-formed handshake messages with any content, in records of any size."""
     for message in several:

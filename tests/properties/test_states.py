@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import strategies as messages
 from tests.support.conversation import honest, opposite, refused
 from tests.support.ends import DH_ANON, DHE_RSA, RSA
 from tests.support.forge import Forge
@@ -22,6 +21,7 @@ from tests.support.walk import PSK, Place, places
 from tlsexit.alerts import AlertDescription, ExitFailed, LocalError, PeerError, UnexpectedMessage
 from tlsexit.constants import Role
 from tlsexit.exits.phases import ExitPhase
+from tlsexit.fuzzing.tuned import messages
 from tlsexit.handshake import states
 from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
 from tlsexit.handshake.codec import encode
@@ -219,7 +219,7 @@ def test_any_contents(data: st.DataObject) -> None:
     """A message of a legal kind with any contents: a step, or an error that names an alert; nothing else."""
     role, kind = data.draw(st.sampled_from(sorted(places(), key=str)), "state")
     place = data.draw(st.sampled_from(places()[role, kind]), "place")
-    message = data.draw(messages.messages, "message")
+    message = data.draw(messages(), "message")
     try:
         raw = encode(message)
     except LocalError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, TypeVar
 
 from tlsexit.alerts import IllegalParameter
@@ -44,6 +45,8 @@ class _ExtensionList(Vector[Extension]):
     RFC 4366 §2.3: "There MUST NOT be more than one extension of the same type." It names no alert; illegal_parameter,
     as OpenSSL answers, since the bytes themselves are well formed. Only a peer's list is checked.
     """
+
+    key = attrgetter("extension_type")
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[Extension, ...], int]:
         extensions, stop = super().decode(data, offset, end)
