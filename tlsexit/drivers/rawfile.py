@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    from tlsexit.drivers.blocking import TlsSocket
+    from tlsexit.drivers.tlssocket import TlsSocket
 
 
 class RawTls(io.RawIOBase):
