@@ -49,7 +49,7 @@ from tlsexit.puppet.steps import (
     v2_client_hello,
     wire,
 )
-from tlsexit.puppet.traces import insert, put
+from tlsexit.puppet.traces import insert, put, until
 from tlsexit.session import MemorySessionStore
 from tlsexit.trace import ladder, text
 
@@ -262,3 +262,27 @@ def test_throwaway_credentials() -> None:
     puppet = Puppet(Role.CLIENT, EngineTransport(ConnectionEngine(end.connection, end.exits, end.pki)), (RSA,))
     assert puppet.play(honest_client()).fatal == AlertDescription.UNKNOWN_CA
     assert Sessions().kept == {}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_extensions_of_ones_own_stand_behind_the_usual_ones(role: Role) -> None:
+    """In the hello of either role; the handshake is as before, since nobody knows them."""
+    own = Extension(0xFEFE, b"own")
+    end = server_for(RSA) if role is Role.CLIENT else client_for(RSA)
+    puppet = against(end, RSA, extensions=(own,) if role is Role.CLIENT else ())
+    puppet.extensions = (own,)
+    puppet.play(until(honest_client() if role is Role.CLIENT else server_trace(RSA), "change_cipher_spec"))
+    hello = puppet.client_hello if role is Role.CLIENT else puppet.server_hello
+    assert hello is not None
+    assert hello.extensions is not None
+    assert (len(hello.extensions), hello.extensions[-1]) == (2, own)
+    # a client refuses what it has not offered, a server skips what it does not know (RFC 4366 §2.3)
+    assert puppet.over == (role is Role.SERVER)
+
+
+@pytest.mark.parametrize("format", [True, False])
+def test_tells_the_format_of_a_hello(format: bool) -> None:
+    """Whether the client opened as SSL 2.0 would (appendix E.1)."""
+    puppet = against(client_for(RSA, v2_client_hello=format), RSA)
+    assert puppet.client_hello is not None
+    assert puppet.v2_hello == format

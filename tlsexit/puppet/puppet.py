@@ -24,6 +24,7 @@ from tlsexit.crypto.groups import NamedCurve
 from tlsexit.events import MessageSeen
 from tlsexit.exits.calls import PreSharedKey
 from tlsexit.handshake.codec import GRAMMARS, HandshakeReader
+from tlsexit.handshake.extensions import Extension
 from tlsexit.handshake.hello import ClientHello, HelloRequest
 from tlsexit.handshake.v2hello import parse_v2_client_hello
 from tlsexit.puppet.books import Books
@@ -120,7 +121,8 @@ class Puppet(Books):
     """One end of a connection, in ``role``.
 
     ``suites`` are what it offers, or chooses from, in order. ``credentials`` default to throw-away ones. ``hello``
-    overrides fields of the hello that this role sends. ``session`` is what both ends may resume. ``show_certificate``:
+    overrides fields of the hello that this role sends, ``extensions`` stand in it behind the usual ones. ``session`` is
+    what both ends may resume. ``show_certificate``:
     whether a client that is asked has one. ``patience`` is the longest wait for what the other end owes, in seconds.
     """
 
@@ -132,6 +134,7 @@ class Puppet(Books):
         *,
         credentials: Credentials | None = None,
         hello: dict[str, Any] | None = None,
+        extensions: tuple[Extension, ...] = (),
         session: Session | None = None,
         show_certificate: bool = True,
         psk: PreSharedKey | None = None,
@@ -153,6 +156,7 @@ class Puppet(Books):
         )
         self.transport = transport
         self.hello: dict[str, Any] = {} if hello is None else hello
+        self.extensions = extensions
         self.show_certificate = show_certificate
         self.patience = patience
         self.writer = RecordWriter()
@@ -167,6 +171,8 @@ class Puppet(Books):
         self.alerts: list[Alert] = []
         self.application_data = b""
         self.eof = False
+        self.v2_hello = False
+        """Whether the client opened in SSL 2.0 format."""
         self.broken: TlsError | None = None
         """Why what the other end sent could not be read any further."""
         self.talk: list[Entry] = []
@@ -302,6 +308,7 @@ class Puppet(Books):
             return False
         self._opening = False
         raw = self._records.take(2 + length)[2:]
+        self.v2_hello = True
         self._on_message(raw, parse_v2_client_hello(raw))
         return True
 

@@ -109,7 +109,7 @@ def _client_hello(puppet: Puppet) -> ClientHello:
             "session_id": b"" if puppet.session is None else puppet.session.session_id,
             "cipher_suites": puppet.suites,
             "compression_methods": (0,),
-            "extensions": tuple(extensions),
+            "extensions": (*extensions, *puppet.extensions),
             **puppet.hello,
         }
     )
@@ -138,7 +138,7 @@ def _build_server_hello(puppet: Puppet) -> bytes:
             "session_id": SESSION_ID if puppet.session is None else puppet.session.session_id,
             "cipher_suite": next((suite for suite in puppet.suites if suite in offered), puppet.suites[0]),
             "compression_method": 0,
-            "extensions": (_renegotiation_info(puppet),),
+            "extensions": (_renegotiation_info(puppet), *puppet.extensions),
             **puppet.hello,
         }
     )
