@@ -25,7 +25,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"connection", "channel", "failures"}),
     frozenset({"tasks", "bindings"}),
     frozenset({"policy", "profiles", "stores", "keystore"}),
-    frozenset({"drivers"}),
+    frozenset({"drivers", "adapters"}),
     frozenset({"__init__"}),
     frozenset({"trace", "puppet", "fuzzing", "conformance", "cli", "__main__"}),
 )
@@ -45,7 +45,7 @@ EFFECTS = frozenset(
 )
 """Modules of the standard library that reach the outside world; only the rim may."""
 
-RIM = frozenset({"policy", "stores", "keystore", "drivers"}) | LAYERS[-1]
+RIM = frozenset({"policy", "stores", "keystore", "drivers", "adapters"}) | LAYERS[-1]
 
 
 def sources() -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tlsexit.cli import codes
+from tlsexit.cli.c_exit import c_exit
 from tlsexit.cli.connect import connect
 from tlsexit.cli.handshake import handshake
 from tlsexit.cli.pki import pki
@@ -49,5 +50,5 @@ def cli() -> None:
     """
 
 
-for command in (handshake, connect, serve, pki, profile, suites):
+for command in (handshake, connect, serve, pki, profile, suites, c_exit):
     cli.add_command(command)

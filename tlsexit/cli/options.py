@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -34,8 +33,8 @@ def exit_option(name: str, parameter: str, whose: str) -> Callable[[F], F]:
     return click.option(
         name,
         parameter,
-        metavar="MODULE:OBJECT",
-        help=f"Put {whose} questions about keys and certificates to this exit: an object, class or function.",
+        metavar="SPEC",
+        help=f"Put {whose} questions about keys and certificates to this exit: MODULE:OBJECT, or c:LIBRARY.",
     )
 
 
@@ -251,43 +250,11 @@ def warn_of_weak(suites: tuple[int, ...] | None) -> None:
 # ------------------------------------------------------------------------------------------------ exits
 
 
-def load_exit(name: str | None) -> object:
-    """Return the exit that ``MODULE:OBJECT`` or ``FILE.py:OBJECT`` names; a class is called to make one.
-
-    Modules are looked for in the current directory too. Raises :class:`Problem` if there is none.
-    """
-    if name is None:
+def load_exit(spec: str | None) -> object:
+    """Return the exit that an option names, None for none; :class:`Problem` if it cannot be had."""
+    if spec is None:
         return None
-    where, colon, attribute = name.rpartition(":")
-    if not colon or not where or not attribute:
-        raise Problem(f"{name!r} does not name an exit; write MODULE:OBJECT, as in my_exit:MyExit")
-    module = _load_module(where)
-    found: Any = module
-    for part in attribute.split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            raise Problem(f"{where} has no {attribute!r}")
-    if not isinstance(found, type):
-        return found
-    try:
-        return found()
-    except Exception as error:
-        raise Problem(f"{name}: making an instance failed: {type(error).__name__}: {error}") from error
+    from tlsexit.adapters.specs import load_exit as load
 
-
-def _load_module(where: str) -> Any:
-    path = Path(where)
-    if where.endswith(".py"):
-        folder, where = str(path.parent.resolve()), path.stem
-    else:
-        folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    try:
-        return importlib.import_module(where)
-    except ModuleNotFoundError as error:
-        if error.name == where.split(".")[0] or error.name == where:
-            raise Problem(f"there is no module {where!r} in {folder} or among the installed packages") from error
-        raise Problem(f"{where} cannot be imported: {error}") from error
-    except Exception as error:  # whatever the user's module does when it is imported
-        raise Problem(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+    with usage_problems():
+        return load(spec)

@@ -99,9 +99,14 @@ def ask(call: ExitCall, exits: object, pki: Pki) -> Answer | Awaitable[Any]:
 def trust_of(exits: object, pki: Pki) -> bytes:
     """Return what stands for who decides on peers here: the exit by its name, the built-in PKI by its authorities.
 
+    The name is that of the exit's class or function, or the exit's own ``trust_name``, where one class stands for many.
+
     A session is resumed only where it is the same, so that a store shared by two servers opens no way from one to the
     other. An exit that trusts differently from time to time separates its sessions with ``Config.session_context``.
     """
+    own = getattr(exits, "trust_name", None)
+    if isinstance(own, str):
+        return sha256(b"\0" + own.encode() + b"\0" + getattr(pki, "fingerprint", b"")).digest()
     named = exits if isinstance(exits, type) or callable(exits) else type(exits)
     name = f"{getattr(named, '__module__', '')}.{getattr(named, '__qualname__', type(named).__qualname__)}"
     return sha256(name.encode() + b"\0" + getattr(pki, "fingerprint", b"")).digest()

@@ -1,0 +1,5 @@
+"""Exits that are not Python code in this process.
+
+Shared libraries (:mod:`~tlsexit.adapters.clib`) so far; :func:`tlsexit.adapters.specs.load_exit` makes an exit of any
+kind from one line of text. Nothing here is loaded by ``import tlsexit``.
+"""

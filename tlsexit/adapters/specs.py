@@ -1,0 +1,66 @@
+"""An exit from one line of text, as the command line and configuration files name it.
+
+============================  ============================================================================
+``MODULE:OBJECT``             an object, class or function of Python; ``FILE.py:OBJECT`` too
+``c:LIBRARY``                 a shared library with the function ``cftpkie`` (:mod:`tlsexit.adapters.clib`)
+============================  ============================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tlsexit.alerts import LocalError
+
+
+def load_exit(spec: str) -> object:
+    """Return the exit that ``spec`` names; :class:`LocalError` in one sentence if there is none.
+
+    Python modules are looked for in the current directory too, and a class is called to make an exit. Load an exit in
+    the process that uses it: libraries and connections do not survive a fork.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "c":
+        from tlsexit.adapters.clib import CExit
+
+        return CExit(rest)
+    return _python_exit(spec)
+
+
+def _python_exit(spec: str) -> object:
+    where, colon, attribute = spec.rpartition(":")
+    if not colon or not where or not attribute:
+        raise LocalError(f"{spec!r} does not name an exit; write MODULE:OBJECT, as in my_exit:MyExit")
+    found: Any = _load_module(where)
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            raise LocalError(f"{where} has no {attribute!r}")
+    if not isinstance(found, type):
+        return found
+    try:
+        return found()
+    except Exception as error:
+        raise LocalError(f"{spec}: making an instance failed: {type(error).__name__}: {error}") from error
+
+
+def _load_module(where: str) -> Any:
+    path = Path(where)
+    if where.endswith(".py"):
+        folder, where = str(path.parent.resolve()), path.stem
+    else:
+        folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(where)
+    except ModuleNotFoundError as error:
+        if error.name == where.split(".")[0] or error.name == where:
+            raise LocalError(f"there is no module {where!r} in {folder} or among the installed packages") from error
+        raise LocalError(f"{where} cannot be imported: {error}") from error
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise LocalError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
