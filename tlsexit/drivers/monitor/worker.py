@@ -43,8 +43,9 @@ from tlsexit.drivers.monitor.messages import (
     encode,
 )
 from tlsexit.drivers.monitor.service import Arrival, CannotServe, Service, load_service
-from tlsexit.drivers.protocol import Address, TlsProtocol, TlsTransport
+from tlsexit.drivers.protocol import Address, TlsProtocol
 from tlsexit.drivers.sessions import Outcome, Sessions
+from tlsexit.drivers.transport import TlsTransport
 from tlsexit.exits.context import SessionContext
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.stores.tickets import TicketKeys
