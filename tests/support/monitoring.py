@@ -67,7 +67,8 @@ class Scene:
     def __init__(self, folder: Path, limits: Limits | None = None, **options: Any) -> None:
         self.folder = folder
         pem = folder / "own.pem"
-        pem.write_bytes(pki().server.chain_pem + pki().server.key_pem())
+        if not pem.exists():
+            pem.write_bytes(pki().server.chain_pem + pki().server.key_pem())
         settings = {"pem": pem, "folder": folder, **options.pop("settings", {})}
         self.events: list[Event] = []
         self._news = asyncio.Event()

@@ -68,7 +68,8 @@ class Monitor:
     part of them is visible in the arguments or the environment of a process.
 
     At most ``max_sessions`` connections are served at once: more are not accepted before one ends. With ``tickets`` all
-    tasks seal session tickets with the same keys (RFC 5077), which the monitor makes, changes and never writes to disk.
+    tasks seal session tickets with the same keys (RFC 5077), which the monitor makes, changes and never writes to disk;
+    keys of your own may be shared with other monitors.
     ``session_file`` names an SQLite file in which all tasks keep sessions, for clients that resume by session id;
     without it each task remembers its own.
 
@@ -87,7 +88,7 @@ class Monitor:
         *,
         limits: Limits | None = None,
         max_sessions: int = 1000,
-        tickets: bool = True,
+        tickets: bool | TicketKeys = True,
         session_file: str | os.PathLike[str] | None = None,
         start_timeout: float = 60.0,
         hang_timeout: float = 60.0,
@@ -104,7 +105,7 @@ class Monitor:
             raise LocalError("max_sessions and the time-outs of a monitor are positive")
         limits = limits or Limits()
         self._max_sessions = max_sessions
-        self._keys = TicketKeys(time.time) if tickets else None
+        self._keys = TicketKeys(time.time) if tickets is True else tickets or None
         self._keys_shared = time.monotonic()
         self._session_file = None if session_file is None else os.fspath(session_file)
         self._session_key = os.urandom(KEY_SIZE)
@@ -388,14 +389,13 @@ class Monitor:
             self._end(self._tasks[reference], 0)
         self._drop_waiting(f"no task for it within {WAITING_TIMEOUT:g} seconds", WAITING_TIMEOUT)
         if self._keys is not None and now - self._keys_shared >= KEYS_PERIOD:
-            self.share_keys(self._keys)
+            self._share_keys(self._keys)
             self._keys_shared = now
         self._settle()
         if not self._over.is_set():
             self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick, now)
 
-    def share_keys(self, keys: TicketKeys) -> None:
-        """Have all tasks know these ticket keys too; those of the monitor are shared without asking."""
+    def _share_keys(self, keys: TicketKeys) -> None:
         exported = keys.export_keys().hex()
         for task in self._tasks.values():
             task.send(ShareKeys(exported))
