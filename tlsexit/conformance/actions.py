@@ -136,6 +136,22 @@ class Send(Action):
 
 
 @dataclass(frozen=True)
+class Skip(Action):
+    """Leave out what an honest end would send here; what it is stands in ``names``, for the reader of the probe."""
+
+    names: tuple[str, ...]
+
+    def run(self, talk: Talk) -> None:
+        talk.note_mark()
+        talk.deviated = True
+
+
+def skip(*names: str) -> Skip:
+    """Return a :class:`Skip`; the next action goes on behind it."""
+    return Skip(names)
+
+
+@dataclass(frozen=True)
 class Altered(Action):
     """Send an honest step, its bytes (header included) changed by ``change`` before they are sent and hashed."""
 
@@ -214,6 +230,11 @@ class Do(Action):
 
     def run(self, talk: Talk) -> None:
         self.act(talk)
+
+
+def completed_and_closed() -> tuple[Action, ...]:
+    """A whole connection that ends in good order, for a session to be resumed afterwards."""
+    return (handshake(), established(), Do(lambda talk: talk.say_goodbye()))
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ class Talk:
         self.mark = Mark()
         self.memory: dict[str, Any] = {}
         """What one action leaves for a later one."""
-        self._requests = False
+        self.requests = False
+        """Whether the puppet, as a server, asks for a certificate."""
         self._actions: list[Action] = []
 
     # ------------------------------------------------------------------------------------------- as a whole
@@ -128,6 +129,7 @@ class Talk:
         """Return this talk, for another probe to look at."""
         other = Talk(self.lane, self.capabilities, self.terms, probe)
         other.puppets, other.sessions, other.memory = self.puppets, self.sessions, self.memory
+        other.requests = self.requests
         return other
 
     @property
@@ -150,7 +152,7 @@ class Talk:
                 self.puppet.close()
         session = self._session(how.resume)
         suites = self._suites(how, session)
-        self._requests = how.request
+        self.requests = how.request
         transport = self.lane.open()
         made = Puppet(
             self.probe.tests.peer,
@@ -217,7 +219,7 @@ class Talk:
     @property
     def trace(self) -> tuple[Step, ...]:
         """The honest side of the present handshake."""
-        return honest(self.puppet.role, request=self._requests)
+        return honest(self.puppet.role, request=self.requests)
 
     def altered(self, name: str, change: Callable[[bytes], bytes]) -> Step:
         """Return the honest step ``name`` with other bytes."""

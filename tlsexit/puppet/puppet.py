@@ -353,6 +353,12 @@ class Puppet(Books):
         seen = MessageSeen(sent, kind, message, raw, protected)
         return Entry(time.monotonic() - self._start, self.role, seen)
 
+    @property
+    def heard(self) -> list[MessageSeen]:
+        """Every message, alert and piece of data that has come, in order."""
+        seen = (entry.seen for entry in self.talk)
+        return [item for item in seen if isinstance(item, MessageSeen) and not item.sent]
+
     # ------------------------------------------------------------------------------------------- the verdict
 
     @property
