@@ -33,13 +33,15 @@ EVERY_SUITE: Final = tuple(
 @dataclass(frozen=True)
 class Configuration:
     """One way to set tlsexit up. ``profile`` are elements of :class:`~tlsexit.profile.Profile`; ``tickets`` whether a
-    server seals them, ``identified`` whether a client has a certificate.
+    server seals them, ``identified`` whether a client has a certificate, ``asks`` whether a server sends a HelloRequest
+    before it answers.
     """
 
     role: Role
     profile: dict[str, Any] = field(default_factory=dict)
     tickets: bool = False
     identified: bool = True
+    asks: bool = False
 
 
 CONFIGURATIONS: Final = {
@@ -55,6 +57,7 @@ CONFIGURATIONS: Final = {
         },
         tickets=True,
     ),
+    "server-asking": Configuration(Role.SERVER, {"verify": Verify.NONE, "renegotiation": True}, asks=True),
     "server-mutual": Configuration(Role.SERVER, {"verify": Verify.REQUIRED, "renegotiation": True}),
     "client": Configuration(Role.CLIENT, identified=False),
     "client-everything": Configuration(
@@ -114,7 +117,7 @@ class _EngineLane:
         connection = self._task.connection(self._target.profile, session=session)
         connection.start()
         self._last = connection
-        return EngineTransport(Program(connection, self._target.pki))
+        return EngineTransport(Program(connection, self._target.pki, asks=self._target.configuration.asks))
 
     def close(self) -> None:
         """Nothing is left behind."""
@@ -123,8 +126,9 @@ class _EngineLane:
 class Program(ConnectionEngine):
     """A connection with a small application behind it."""
 
-    def __init__(self, connection: Connection, pki: BuiltinPki) -> None:
+    def __init__(self, connection: Connection, pki: BuiltinPki, *, asks: bool = False) -> None:
         self._heard = b""
+        self._asks = asks
         super().__init__(connection, None, pki)
 
     def drive(self) -> None:
@@ -139,6 +143,9 @@ class Program(ConnectionEngine):
         self._heard += data
         if self.connection.role is Role.SERVER and self._heard.endswith(b"\r\n\r\n"):
             self._heard = b""
+            if self._asks:
+                self._asks = False
+                self.connection.renegotiate()
             self._say(RESPONSE)
 
     def _say(self, data: bytes) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tlsexit.alerts import PeerError
 from tlsexit.config import Config
-from tlsexit.constants import Role
+from tlsexit.constants import EMPTY_RENEGOTIATION_INFO_SCSV, Role
 from tlsexit.crypto.groups import DHKeyPair, ECDHKeyPair, NamedCurve
 from tlsexit.crypto.keyops import PrivateKey, decrypt, key_type
 from tlsexit.crypto.schedule import (
@@ -82,6 +82,8 @@ class Books:
         self.groups = groups
         self.previous: Mapping[Role, bytes] = {}
         """Both verify_data of the handshake before on this connection (RFC 5746)."""
+        self.secure_renegotiation = False
+        """Whether both ends signalled RFC 5746 in that handshake."""
         self.peer_finished_is_right = False
         """Whether the last Finished that came was the one that the books expect."""
         self.handshakes = 0
@@ -92,6 +94,7 @@ class Books:
         """Start a new handshake; the verify_data of a complete one are kept for renegotiation_info."""
         if self.complete:
             self.previous = dict(self.finished)
+            self.secure_renegotiation = self._signalled_by_both()
         self._open_page()
 
     def _open_page(self) -> None:
@@ -147,6 +150,14 @@ class Books:
         """Whether both hellos have the extension."""
         hellos = (self.client_hello, self.server_hello)
         return all(hello is not None and find(hello.extensions, kind) is not None for hello in hellos)
+
+    def _signalled_by_both(self) -> bool:
+        """Whether both ends have signalled RFC 5746, a client perhaps by the SCSV (§3.3)."""
+        if self.server_hello is None or self.client_hello is None:
+            return False
+        asked = find(self.client_hello.extensions, ExtensionType.RENEGOTIATION_INFO) is not None
+        signalled = asked or EMPTY_RENEGOTIATION_INFO_SCSV in self.client_hello.cipher_suites
+        return signalled and find(self.server_hello.extensions, ExtensionType.RENEGOTIATION_INFO) is not None
 
     @property
     def randoms(self) -> tuple[bytes, bytes]:
