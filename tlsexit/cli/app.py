@@ -8,6 +8,7 @@ import click
 
 from tlsexit.cli import codes
 from tlsexit.cli.c_exit import c_exit
+from tlsexit.cli.conform import conform
 from tlsexit.cli.connect import connect
 from tlsexit.cli.handshake import handshake
 from tlsexit.cli.pki import pki
@@ -50,5 +51,5 @@ def cli() -> None:
     """
 
 
-for command in (handshake, connect, serve, pki, profile, suites, c_exit):
+for command in (handshake, connect, serve, conform, pki, profile, suites, c_exit):
     cli.add_command(command)

@@ -130,9 +130,7 @@ class Send(Action):
     step: Step
 
     def run(self, talk: Talk) -> None:
-        talk.note_mark()
-        talk.deviated = True
-        talk.play(self.step)
+        talk.depart(self.step)
 
 
 @dataclass(frozen=True)
@@ -159,9 +157,7 @@ class Altered(Action):
     change: Callable[[bytes], bytes]
 
     def run(self, talk: Talk) -> None:
-        talk.note_mark()
-        talk.deviated = True
-        talk.play(talk.altered(self.name, self.change))
+        talk.depart(talk.altered(self.name, self.change))
 
 
 @dataclass(frozen=True)
@@ -172,9 +168,7 @@ class Rebuilt(Action):
     fields: tuple[tuple[str, Any], ...]
 
     def run(self, talk: Talk) -> None:
-        talk.note_mark()
-        talk.deviated = True
-        talk.play(talk.rebuilt(self.name, dict(self.fields)))
+        talk.depart(talk.rebuilt(self.name, dict(self.fields)))
 
 
 def rebuilt(name: str, **fields: Any) -> Rebuilt:

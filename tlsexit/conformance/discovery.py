@@ -46,10 +46,11 @@ def discover(target: Target, terms: Terms) -> Capabilities:
     Raises :class:`~tlsexit.conformance.targets.Unreachable`, and :class:`NotConforming` when nothing works at all.
     """
     lane = target.lane()
+    finder = _Finder(lane, terms, target.tests)
     try:
-        finder = _Finder(lane, terms, target.tests)
         return finder.server() if target.tests is Role.SERVER else finder.client()
     finally:
+        finder.close()
         lane.close()
 
 
@@ -79,13 +80,21 @@ class _Finder:
     def __init__(self, lane: Lane, terms: Terms, tests: Role) -> None:
         self._lane = lane
         self._terms = terms
+        self._talks: list[Talk] = []
         self._found = Capabilities(tests, suites=favourites_first(OFFERABLE), authority=terms.authority is not None)
 
     def _talk(self, how: Connect | None = None) -> Talk:
         probe = Probe("discovery/7.3/discovery", "discovery", self._found.tests, ("R2246-7.3-01",), ())
         talk = Talk(self._lane, self._found, self._terms, probe)
+        self._talks.append(talk)
         talk.connect(how or Connect())
         return talk
+
+    def close(self) -> None:
+        """End every connection."""
+        for talk in self._talks:
+            for puppet in talk.puppets:
+                puppet.close()
 
     def _try(self, act: Callable[[], Any]) -> Any:
         """Return what ``act`` does, None if the conversation breaks."""

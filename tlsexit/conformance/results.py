@@ -7,8 +7,8 @@ field, so that a report needs neither the target nor the probes that were used.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -187,13 +187,6 @@ def result_of(probe: Probe, verdict: Verdict, reason: str, **more: Any) -> Resul
     )
 
 
-def with_reason(result: Result, reason: str) -> Result:
-    """Return a result with the reason for which it is expected to fail."""
-    if result.verdict in (Verdict.PASS, Verdict.WARNING):
-        return replace(result, expected=reason, unexpected_pass=result.verdict is Verdict.PASS)
-    return replace(result, expected=reason)
-
-
 def described(found: Capabilities) -> dict[str, Any]:
     """Return what was found out about a target, for the document."""
     return {
@@ -213,13 +206,19 @@ def described(found: Capabilities) -> dict[str, Any]:
     }
 
 
-def conversation(puppets: Iterable[Puppet], *, fields: bool) -> tuple[tuple[dict[str, Any], ...], ...]:
-    """Return what was said over each connection; ``fields`` for all the fields of each message."""
-    return tuple(_said(puppet, fields) for puppet in puppets)
+def conversation(
+    puppets: Iterable[Puppet], *, fields: bool, own: Collection[int] = ()
+) -> tuple[tuple[dict[str, Any], ...], ...]:
+    """Return what was said over each connection; ``fields`` for all the fields of each message.
+
+    ``own`` are the ids of the entries that were not honest.
+    """
+    return tuple(_said(puppet, fields, own) for puppet in puppets)
 
 
-def _said(puppet: Puppet, fields: bool) -> tuple[dict[str, Any], ...]:
+def _said(puppet: Puppet, fields: bool, own: Collection[int]) -> tuple[dict[str, Any], ...]:
     decoder, found = Decoder(), list[dict[str, Any]]()
+    departed = {id(entry.seen) for entry in puppet.talk if id(entry) in own}
     for row in rows(puppet.talk):
         if not isinstance(row, MessageRow):
             continue
@@ -232,6 +231,8 @@ def _said(puppet: Puppet, fields: bool) -> tuple[dict[str, Any], ...]:
             "protected": row.seen.protected,
             "length": row.length,
         }
+        if id(row.seen) in departed:
+            item["own"] = True
         decoded = decoder.decode(row)
         if fields:
             item["section"] = decoded.section

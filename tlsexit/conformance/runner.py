@@ -226,7 +226,7 @@ class Runner:
             suite=None if suite is None else suite.name,
             seconds=round(time.monotonic() - start, 3),
             tries=tuple(item.verdict for item in outcomes),
-            connections=conversation(talk.puppets, fields=fields),
+            connections=conversation(talk.puppets, fields=fields, own=talk.own),
         )
 
     def _held(self, probe: Probe, number: int) -> tuple[Talk, Outcome]:

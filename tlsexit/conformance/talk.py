@@ -17,6 +17,7 @@ from tlsexit.conformance.needs import ANY, Capabilities
 from tlsexit.conformance.targets import Lane, Unreachable
 from tlsexit.constants import ContentType, Role
 from tlsexit.crypto.suites import SUITES, Premaster
+from tlsexit.events import MessageSeen
 from tlsexit.handshake.extensions import Extension
 from tlsexit.puppet import Credentials, Puppet, Step, seeded
 from tlsexit.puppet.traces import position
@@ -89,6 +90,8 @@ class Talk:
         """One for each connection, in order."""
         self.sessions: list[Session] = []
         self.deviated = False
+        self.own: set[int] = set()
+        """The ids of the entries in the puppets' talk in which the probe departed from honesty."""
         self.notes: list[str] = []
         self.warnings: list[str] = []
         self.mark = Mark()
@@ -130,6 +133,7 @@ class Talk:
         other = Talk(self.lane, self.capabilities, self.terms, probe)
         other.puppets, other.sessions, other.memory = self.puppets, self.sessions, self.memory
         other.requests = self.requests
+        other.own = self.own
         return other
 
     @property
@@ -241,6 +245,15 @@ class Talk:
             return False
         puppet.send(step)
         return self._goes_on()
+
+    def depart(self, step: Step) -> None:
+        """Send what no honest end would send here, or not so; what it says is marked in the report."""
+        self.note_mark()
+        self.deviated = True
+        said = self.puppet.talk
+        start = len(said)
+        self.play(step)
+        self.own |= {id(entry) for entry in said[start:] if isinstance(entry.seen, MessageSeen) and entry.seen.sent}
 
     def _goes_on(self) -> bool:
         """Whether the target listens; it has no reason to end as long as everything was honest."""
