@@ -247,9 +247,10 @@ def test_a_slow_handshake_is_ended(files: Files) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
+@pytest.mark.parametrize("where", ["--in-process", "--max-tasks=8"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_closes_everything_in_order(files: Files, number: int) -> None:
-    with serving("--cert", files.server, "--echo") as server:
+def test_a_signal_closes_everything_in_order(files: Files, number: int, where: str) -> None:
+    with serving("--cert", files.server, "--echo", "--drain-seconds", "0", where) as server:
         with call(server) as tls, socket.create_connection(("127.0.0.1", server.port), 10) as waiting:
             tls.sendall(b"still there?")
             assert read(tls, 12) == b"still there?"

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.support.pki import pki
+from tlsexit.cli.desk import Mode, Plan, status_page
 from tlsexit.cli.outcome import Outcome
-from tlsexit.cli.server import Mode, Plan, Server, status_page
+from tlsexit.cli.server import Server
 from tlsexit.constants import Role
 from tlsexit.drivers.aio import open_connection
 from tlsexit.policy import system_config
@@ -47,19 +48,16 @@ def serve(client: Client, *, mode: Mode = Mode.COUNT, connections: int = 1) -> E
             return evening.entries.setdefault(number, []).append
 
         plan = Plan(
-            host="127.0.0.1",
-            port=0,
             profile=Profile.server(verify=Verify.OPTIONAL),
             config=system_config(),
             pki=pki().builtin(Role.SERVER),
             mode=mode,
-            max_connections=connections,
             report=evening.report,
             on_end=evening.outcomes.append,
             listener=listener,
         )
         async with asyncio.timeout(30):
-            running = asyncio.create_task(Server(plan).run())
+            running = asyncio.create_task(Server(plan, "127.0.0.1", 0, max_connections=connections).run())
             await evening.listening.wait()
             await client(evening.port)
             await running

@@ -184,6 +184,11 @@ def on_terminal() -> bool:
     return sys.stdin.isatty()
 
 
+def on_screen() -> bool:
+    """Whether there is somebody who watches."""
+    return sys.stdout.isatty()
+
+
 def _is_encrypted(cert: Path, key: Path | None) -> bool:
     """Whether a password is needed: PEM says so in plain text; PKCS#12 has to be tried."""
     file = key or cert
@@ -209,22 +214,31 @@ def _read(file: Path, option: str) -> bytes:
         raise Problem(f"{file}: cannot be read ({option}): {error.strerror}") from error
 
 
-def key_logger(file: Path | None) -> Callable[[str], None] | None:
-    """Return what appends lines to a key log that only the user may read; None for no file."""
-    if file is None:
-        return None
-    target = file
+def check_key_log(file: Path) -> None:
+    """Make the key log, for the user's eyes only, and warn of it; :class:`Problem` if it cannot be written."""
     try:
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
     except OSError as error:
         raise Problem(f"{file}: cannot be written (--key-log): {error.strerror}") from error
     warn(f"master secrets go to {file}: whoever reads it can decrypt the connections")
 
+
+def key_log_writer(file: Path) -> Callable[[str], None]:
+    """Return what appends lines to a key log; several processes may."""
+
     def log(line: str) -> None:
-        with target.open("a", encoding="ascii") as stream:
+        with file.open("a", encoding="ascii") as stream:
             stream.write(line + "\n")
 
     return log
+
+
+def key_logger(file: Path | None) -> Callable[[str], None] | None:
+    """Return what appends lines to a key log that only the user may read; None for no file."""
+    if file is None:
+        return None
+    check_key_log(file)
+    return key_log_writer(file)
 
 
 def warn(message: str) -> None:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tlsexit.alerts import TlsError
 from tlsexit.cli import codes
+from tlsexit.cli.monitoring import MonitoredServer, in_process, monitor_options
 from tlsexit.cli.options import (
     PATH,
     check_for_server,
+    check_key_log,
     credentials,
     exit_option,
-    key_logger,
-    load_exit,
     parse_listening_address,
     suites_option,
     warn_of_weak,
 )
-from tlsexit.cli.pki_options import check_server_pki, chosen_profile, pki_source, profile_options, store_options
+from tlsexit.cli.pki_options import (
+    PkiSource,
+    check_server_pki,
+    chosen_profile,
+    pki_source,
+    profile_options,
+    store_options,
+)
 from tlsexit.cli.problems import Problem, exit_code, sentence, usage_problems
 from tlsexit.constants import Role
 from tlsexit.profile import Profile, Verify
+
+if TYPE_CHECKING:
+    from tlsexit.cli.service import Settings
 
 HOST = "127.0.0.1"
 """Where to listen unless told otherwise: TLS 1.0 does not belong on the open network."""
@@ -65,11 +75,16 @@ HOST = "127.0.0.1"
 @click.option(
     "--max-connections", type=click.IntRange(min=1), metavar="N", help="End after N connections, failed ones included."
 )
+@monitor_options
 def serve(**options: Any) -> None:
     """Serve TLS 1.0 and tell about each connection.
 
     HOST is 127.0.0.1 unless given; with port 0 the system picks a port, which is printed. Without --echo and --www
-    what arrives is only counted. SIGINT and SIGTERM close all connections and end the server with status 0.
+    what arrives is only counted. Connections are served by tasks, each a process with an exit of its own: one that
+    dies is replaced, and takes no other task's connections with it.
+
+    SIGINT and SIGTERM end the server with status 0: it stops accepting, lets connections finish for a while, and
+    closes them then; a second signal closes them at once.
 
     \b
     Examples:
@@ -77,35 +92,56 @@ def serve(**options: Any) -> None:
       tlsexit serve --cert server.pem --key server.key --echo [::1]:4433
       tlsexit serve --throw-away demo --verify required --exit my_exit:MyExit --ladder 4433
       tlsexit serve --profile-file profiles.toml --profile partners --key-store store 4433
+      tlsexit serve --throw-away demo --echo --max-tasks 3 --sessions-per-task 100 --live 4433
     and then
       tlsexit connect --ca-file demo/ca.pem --cert demo/client.pem localhost:4433
     """
     import asyncio
 
     host, port = parse_listening_address(options["address"], HOST)
-    plan = _plan(host, port, options)
+    here = in_process(options)
+    settings = _settings(options)
 
     async def run() -> None:
-        from tlsexit.cli.server import Server
-
-        await Server(plan).run()
+        if here:
+            await _run_here(settings, host, port, options)
+        else:
+            await MonitoredServer(settings, host, port, options).run()
 
     try:
         asyncio.run(run())
     except TlsError as error:
-        raise Problem(sentence(error), exit_code(error)) from error
+        raise Problem(sentence(error), getattr(error, "code", exit_code(error))) from error
     except OSError as error:
         raise Problem(f"cannot listen on {options['address']}: {sentence(error)}", codes.NETWORK) from error
 
 
-def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
+async def _run_here(settings: Settings, host: str, port: int, options: dict[str, Any]) -> None:
+    """Serve in this process."""
+    import time
+
     from tlsexit.cli import show
-    from tlsexit.cli.server import Mode, Plan
+    from tlsexit.cli.server import Server
+    from tlsexit.cli.service import plan
     from tlsexit.policy import system_config
+    from tlsexit.stores.tickets import TicketKeys
+
+    made = plan(
+        settings, system_config(tickets=TicketKeys(time.time)), show.console(), show.console(err=True), click.echo
+    )
+    server = Server(
+        made, host, port, max_connections=options["max_connections"], drain_seconds=options["drain_seconds"]
+    )
+    await server.run()
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    """Return what to serve, after a look at everything but the exit, which is loaded where it is used."""
+    from tlsexit.cli.desk import Mode
+    from tlsexit.cli.service import Settings
 
     if options["echo"] and options["www"]:
         raise Problem("--echo and --www exclude each other")
-    exits = load_exit(options["exit_name"])
     overrides: dict[str, Any] = {}
     if options["verify"]:
         overrides["verify"] = Verify(options["verify"])
@@ -113,39 +149,25 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
         overrides["cipher_suites"] = options["suites"]
     profile = chosen_profile(options, Role.SERVER, overrides)
     check_for_server(profile.cipher_suites)
-    pki = _pki(options, profile, has_exit=exits is not None)
+    pki = _pki(options, profile, has_exit=options["exit_name"] is not None)
     warn_of_weak(profile.cipher_suites)
-    config: dict[str, Any] = {"key_log": key_logger(options["key_log"])}
-    if not options["resumption"]:
-        config["session_store"] = None
-    ladder, trace = options["ladder"] or profile.trace == 1, options["trace"] or profile.trace > 1
-    out, err = show.console(), show.console(err=True)
-
-    def report(line: str) -> None:
-        click.echo(line)
-
-    def on_end(outcome: Any) -> None:
-        if ladder:
-            show.print_ladder(out, outcome, ("client", "tlsexit"))
-
-    return Plan(
-        host=host,
-        port=port,
+    if options["key_log"] is not None:
+        check_key_log(options["key_log"])
+    return Settings(
         profile=profile,
-        config=system_config(**config),
         pki=pki,
-        exits=exits,
+        exit_spec=options["exit_name"],
         mode=Mode.ECHO if options["echo"] else Mode.WWW if options["www"] else Mode.COUNT,
         timeout=options["timeout"],
-        max_connections=options["max_connections"],
-        report=report,
-        on_end=on_end,
-        listener=lambda number: show.tracer(err, f"#{number} ") if trace else None,
+        resumption=options["resumption"],
+        key_log=options["key_log"],
+        ladder=options["ladder"] or profile.trace == 1,
+        trace=options["trace"] or profile.trace > 1,
     )
 
 
-def _pki(options: dict[str, Any], profile: Profile, *, has_exit: bool) -> Any:
-    """Return the built-in PKI with the server's certificate and the clients' authorities."""
+def _pki(options: dict[str, Any], profile: Profile, *, has_exit: bool) -> PkiSource:
+    """Return where the server's certificate and the clients' authorities are, which make a PKI."""
     folder: Path | None = options["throw_away"]
     if folder is not None:
         from tlsexit.cli.throwaway import CA, CLIENT, SERVER, throwaway_folder
@@ -159,4 +181,5 @@ def _pki(options: dict[str, Any], profile: Profile, *, has_exit: bool) -> Any:
     source = pki_source(options, profile, has_exit=has_exit)
     check_server_pki(options, profile, has_exit=has_exit)
     with usage_problems():
-        return source.build()
+        source.build()
+    return source

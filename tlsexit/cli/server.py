@@ -1,261 +1,92 @@
-"""The server that ``tlsexit serve`` runs, under asyncio."""
+"""``tlsexit serve --in-process``: one task in this process, under asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-import html
-import signal
-import time
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Final
-from weakref import WeakKeyDictionary
+from itertools import count
 
-from tlsexit.alerts import TlsError
-from tlsexit.cli.client import handshake_seconds
-from tlsexit.cli.outcome import End, Outcome
-from tlsexit.cli.show import session_facts, short_outcome
-from tlsexit.config import Config
+from tlsexit.cli.desk import Desk, Plan, address
+from tlsexit.cli.signals import Signals
 from tlsexit.connection import Connection
-from tlsexit.constants import Role
-from tlsexit.drivers.aio import TlsServer, end_task, start_server
-from tlsexit.drivers.drive import Pki, arun
-from tlsexit.profile import Profile
-from tlsexit.trace import Entry, Recorder, TracedTask, WatchedPki, ladder, text
-from tlsexit.trace.values import count
-
-_READ_SIZE: Final = 2**16
-
-_REQUEST_TIMEOUT: Final = 30.0
-"""Seconds a client gets to send its HTTP request."""
-
-_LONGEST_REQUEST: Final = 2**14
-
-
-class Mode(Enum):
-    """What the server does with what it is sent."""
-
-    COUNT = "count"
-    ECHO = "echo"
-    WWW = "www"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to serve. ``report`` gets lines for a person; ``on_end`` each connection's outcome when it is over.
-
-    ``listener`` makes the listener for a connection's entries from its number; ``max_connections`` ends the server.
-    """
-
-    host: str
-    port: int
-    profile: Profile
-    config: Config
-    pki: Pki
-    exits: object = None
-    mode: Mode = Mode.COUNT
-    timeout: float = 60.0
-    max_connections: int | None = None
-    report: Callable[[str], None] = print
-    on_end: Callable[[Outcome], None] = lambda outcome: None
-    listener: Callable[[int], Callable[[Entry], None] | None] = lambda number: None
-
-
-@dataclass(slots=True)
-class _Record:
-    """What is known of one connection."""
-
-    number: int
-    recorder: Recorder
-    peer: str
-    completed: bool = False
-    reported: bool = False
-    received: int = 0
-    sent: int = 0
-
-
-class _ServerTask(TracedTask):
-    """A task that numbers its connections and keeps a record of each."""
-
-    def __init__(self, config: Config, pki: WatchedPki, listener: Callable[[int], Callable[[Entry], None] | None]):
-        super().__init__(config, Recorder(time.perf_counter, listener(0)).observer(Role.SERVER, pki))
-        self._pki = pki
-        self._listener = listener
-        self._made = 0
-        self.records: WeakKeyDictionary[Connection, _Record] = WeakKeyDictionary()
-
-    def connection(self, profile: Profile, **elements: Any) -> Connection:
-        """Return a new connection, with a record of its own."""
-        self._made += 1
-        recorder = Recorder(time.perf_counter, self._listener(self._made))
-        self.observer = recorder.observer(Role.SERVER, self._pki)
-        connection = super().connection(profile, **elements)
-        peer = elements.get("remote_address")
-        self.records[connection] = _Record(self._made, recorder, "somewhere" if peer is None else _address(*peer))
-        return connection
+from tlsexit.drivers.drive import arun
+from tlsexit.drivers.protocol import SHUTDOWN_TIMEOUT, Address, TlsProtocol
+from tlsexit.drivers.sessions import Outcome, Sessions
+from tlsexit.drivers.transport import TlsTransport
 
 
 class Server:
-    """Serves until it is told to stop, or has served enough."""
+    """Serves until it is told to stop, or has served ``max_connections``.
 
-    def __init__(self, plan: Plan) -> None:
+    Told by a signal, it lets connections finish within ``drain_seconds``; a second signal closes them.
+    """
+
+    def __init__(
+        self, plan: Plan, host: str, port: int, *, max_connections: int | None = None, drain_seconds: float = 0.0
+    ) -> None:
         self._plan = plan
-        self._pki = WatchedPki(plan.pki)
-        self._task = _ServerTask(plan.config, self._pki, plan.listener)
-        self._stop = asyncio.Event()
+        self._host = host
+        self._port = port
+        self._max_connections = max_connections
+        self._drain_seconds = drain_seconds
+        self._desk = Desk(plan)
+        self._task = self._desk.make_task(plan.config)
+        self._sessions = Sessions(
+            self._desk.handle,
+            self._task,
+            plan.exits,
+            self._desk.pki,
+            handshake_timeout=plan.timeout,
+            shutdown_timeout=SHUTDOWN_TIMEOUT,
+        )
+        self._numbers = count(1)
         self._ended = 0
+        self._stop = asyncio.Event()
+        self._enough = asyncio.Event()
 
     async def run(self) -> None:
         """Serve. Raises ``OSError`` if the address cannot be listened on, ``ExitFailed`` if StartTask fails."""
         plan = self._plan
-        await arun(self._task, plan.exits, self._pki)
+        await arun(self._task, plan.exits, self._desk.pki)
         try:
-            server = await start_server(
-                self._on_connection,
-                plan.host,
-                plan.port,
-                plan.profile,
-                exits=plan.exits,
-                pki=self._pki,
-                task=self._task,
-                handshake_timeout=plan.timeout,
-                on_failure=self._on_failure,
-            )
-            await self._serve(server)
+            server = await asyncio.get_running_loop().create_server(self._protocol, self._host, self._port)
+            for sock in server.sockets:
+                plan.report(f"listening on {address(*sock.getsockname()[:2])}")
+            try:
+                with Signals(self._stop.set, self._enough.set):
+                    await self._stop.wait()
+                    server.close()
+                    await self._drain()
+            finally:
+                server.close()
+                self._sessions.close()
+                await self._sessions.wait()
+                await self._sessions.finish_handlers(SHUTDOWN_TIMEOUT)
         finally:
-            await end_task(self._task, plan.exits, self._pki)
+            await self._sessions.end_task()
 
-    async def _serve(self, server: TlsServer) -> None:
-        for sock in server.sockets:
-            self._plan.report(f"listening on {_address(*sock.getsockname()[:2])}")
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Windows has no such handlers, and neither has a thread: there Ctrl-C raises KeyboardInterrupt
-            with suppress(NotImplementedError, RuntimeError):
-                loop.add_signal_handler(number, self._stop.set)
-        try:
-            await self._stop.wait()
-        finally:
-            server.close()
-            server.close_connections()
-            await server.wait_closed()
+    async def _drain(self) -> None:
+        """Wait until all connections are over, the time is up, or nobody wants to wait any more."""
+        waits = {asyncio.ensure_future(self._sessions.wait()), asyncio.ensure_future(self._enough.wait())}
+        _, left = await asyncio.wait(waits, timeout=self._drain_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in left:
+            wait.cancel()
 
-    # -------------------------------------------------------------------------------------------- connections
+    def _protocol(self) -> TlsProtocol:
+        number = next(self._numbers)
+        made: list[Connection] = []
 
-    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection: Connection = writer.get_extra_info("tls_connection")
-        record = self._task.records[connection]
-        record.completed = True
-        self._plan.report(f"#{record.number} {record.peer}: {short_outcome(_outcome(connection, record))}")
-        try:
-            await _MODES[self._plan.mode](self, reader, writer, record)
-        except (TlsError, OSError, EOFError):
-            pass  # told by the connection itself, below
-        finally:
-            writer.close()
-            with suppress(TlsError, OSError):
-                await writer.wait_closed()
-            self._finish(connection, record)
+        def connect(remote: Address, local: Address) -> Connection:
+            made.append(self._desk.connect(self._task, number, remote, local))
+            return made[0]
 
-    def _on_failure(self, error: BaseException) -> None:
-        """A handshake did not complete; whose it was is not said."""
-        unreported = [(c, r) for c, r in self._task.records.items() if not r.completed and not r.reported and c.closed]
-        if unreported:
-            connection, record = min(unreported, key=lambda item: (item[0].error is not error, item[1].number))
-            self._finish(connection, record, error)
+        def outcome(result: Outcome) -> None:
+            if not isinstance(result, TlsTransport) and made:
+                self._desk.on_failure(made[0], result)
 
-    def _finish(self, connection: Connection, record: _Record, error: BaseException | None = None) -> None:
-        plan = self._plan
-        record.reported = True
-        outcome = _outcome(connection, record, error)
-        if outcome.failed_end is None:
-            end = f"closed after {count(record.received)} in and {count(record.sent)} out"
-        else:
-            end = f"failed: {outcome.error_sentence()}"
-        plan.report(f"#{record.number} {record.peer}: {end}")
-        plan.on_end(outcome)
+        return self._sessions.protocol(connect, on_outcome=outcome, on_over=self._on_over)
+
+    def _on_over(self) -> None:
         self._ended += 1
-        if plan.max_connections is not None and self._ended >= plan.max_connections:
+        if self._max_connections is not None and self._ended >= self._max_connections:
+            self._enough.set()
             self._stop.set()
-
-    # -------------------------------------------------------------------------------------------- modes
-
-    async def _count(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: _Record) -> None:
-        while data := await reader.read(_READ_SIZE):
-            record.received += len(data)
-
-    async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: _Record) -> None:
-        while data := await reader.read(_READ_SIZE):
-            record.received += len(data)
-            writer.write(data)
-            record.sent += len(data)
-            await writer.drain()
-
-    async def _www(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: _Record) -> None:
-        async with asyncio.timeout(_REQUEST_TIMEOUT):
-            request = await _read_request(reader)
-        record.received += len(request)
-        method = request.split(b" ", 1)[0]
-        if not request:
-            return
-        if not _has_head(request):
-            answer = _response("400 Bad Request", "The request is not complete, or too long.\n", body=True)
-        elif method not in (b"GET", b"HEAD"):
-            answer = _response("405 Method Not Allowed", "Only GET and HEAD are understood.\n", body=True)
-        else:
-            outcome = _outcome(writer.get_extra_info("tls_connection"), record)
-            answer = _response("200 OK", status_page(outcome), body=method == b"GET")
-        writer.write(answer)
-        record.sent += len(answer)
-        await writer.drain()
-
-
-_MODES: Final = {Mode.COUNT: Server._count, Mode.ECHO: Server._echo, Mode.WWW: Server._www}
-
-
-def _outcome(connection: Connection, record: _Record, error: BaseException | None = None) -> Outcome:
-    entries = record.recorder.entries
-    end = End(Role.SERVER, connection.context, error or connection.error)
-    return Outcome(entries, (end,), handshake_seconds(entries) if record.completed else None)
-
-
-async def _read_request(reader: asyncio.StreamReader) -> bytes:
-    """Return an HTTP request, at least up to the empty line unless the client stops, or writes too much, before it."""
-    request = b""
-    while not _has_head(request) and len(request) < _LONGEST_REQUEST:
-        piece = await reader.read(_LONGEST_REQUEST)
-        if not piece:
-            break
-        request += piece
-    return request
-
-
-def _has_head(request: bytes) -> bool:
-    """Whether the empty line after the header fields has come."""
-    return b"\n\r\n" in request or b"\n\n" in request
-
-
-def _response(status: str, content: str, *, body: bool) -> bytes:
-    kind = "text/html" if content.startswith("<") else "text/plain"
-    data = content.encode()
-    head = (
-        f"HTTP/1.0 {status}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {len(data)}\r\n"
-        "Connection: close\r\n\r\n"
-    )
-    return head.encode("ascii") + (data if body else b"")
-
-
-def status_page(outcome: Outcome) -> str:
-    """Return a page that tells about the session it is sent over."""
-    facts = "\n".join(f"{name:<22}{value}" for name, value in session_facts(outcome))
-    diagram = text(ladder(outcome.entries, width=90))
-    return (
-        "<!DOCTYPE html>\n<html><head><title>tlsexit</title></head><body><h1>tlsexit</h1>\n"
-        f"<pre>\n{html.escape(facts)}\n\n{html.escape(diagram)}\n</pre></body></html>\n"
-    )
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

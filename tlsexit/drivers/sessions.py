@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, arun
@@ -40,6 +41,7 @@ class Sessions:
         self._exit_timeout = exit_timeout
         self._limit = limit
         self._live: dict[TlsProtocol, asyncio.Future[None]] = {}
+        self._handling: set[asyncio.Task[None]] = set()
         self.task = task
 
     def __len__(self) -> int:
@@ -72,7 +74,7 @@ class Sessions:
             )
 
         reader = asyncio.StreamReader(limit=self._limit, loop=loop)
-        streams = asyncio.StreamReaderProtocol(reader, self._handler, loop=loop)
+        streams = asyncio.StreamReaderProtocol(reader, self._handle, loop=loop)
         protocol = TlsProtocol(
             streams,
             connect,
@@ -97,11 +99,33 @@ class Sessions:
         while self._live:
             await asyncio.wait(self._live.values())
 
+    async def finish_handlers(self, timeout: float) -> None:
+        """Wait until all handlers have returned, for so many seconds at most; sessions that are over may have some."""
+        if self._handling:
+            await asyncio.wait(tuple(self._handling), timeout=timeout)
+
     async def end_task(self) -> None:
         """End the task."""
         await end_task(
             self.task, self._exits, self._pki, exit_timeout=self._exit_timeout, await_timeout=self._handshake_timeout
         )
+
+    def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Awaitable[None] | None:
+        result = self._handler(reader, writer)
+        return None if result is None else self._run(result, writer)
+
+    async def _run(self, handling: Awaitable[None], writer: asyncio.StreamWriter) -> None:
+        """Run a handler to its end, and end its session if it fails."""
+        current = cast("asyncio.Task[None]", asyncio.current_task())
+        self._handling.add(current)
+        try:
+            await handling
+        except Exception as error:
+            context = {"message": "the handler of a session failed", "exception": error, "task": current}
+            asyncio.get_running_loop().call_exception_handler(context)
+            writer.close()
+        finally:
+            self._handling.discard(current)
 
 
 async def end_task(

@@ -211,6 +211,11 @@ class Monitor:
         await self._over.wait()
 
     @property
+    def draining(self) -> bool:
+        """Whether the end has begun."""
+        return self._draining_until is not None
+
+    @property
     def tasks(self) -> tuple[TaskStatus, ...]:
         """All tasks, the oldest first."""
         return tuple(task.status() for task in self._tasks.values())
@@ -354,7 +359,7 @@ class Monitor:
             self._owed += 1
         self._tell(TaskEnded(task.reference, task.pid, reason, len(lost), retry))
         for session in lost:
-            self._finish(session, f"its task {reason or 'has ended'}", died=True)
+            self._finish(session, f"its task died: {reason}" if reason else "its task has ended", died=True)
         for session in unserved:
             session.task = None
         # they have waited longest

@@ -50,6 +50,7 @@ class Service:
     config: Config | None = None
     handshake_timeout: float = HANDSHAKE_TIMEOUT
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
+    exit_timeout: float | None = None
     make_task: Callable[[Config, int], Task] | None = None
     connect: Callable[[Task, Arrival], Connection] | None = None
     on_failure: Callable[[Connection, BaseException], None] | None = None

@@ -151,7 +151,7 @@ class MonitoredTask:
     def end(self, seconds: float, grace: float) -> None:
         """Let sessions finish for so many seconds, then close them; ``grace`` seconds later the process is killed."""
         now = time.monotonic()
-        self._drain_at = now + seconds
+        self._drain_at = now + (seconds if self._members else 0.0)
         self._kill_at = self._drain_at + grace
         if self.state is not TaskState.STARTING:
             self._drain(self._drain_at)

@@ -14,7 +14,6 @@ import pickle
 import signal
 import socket
 import sys
-from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -78,7 +77,6 @@ class WorkerTask:
         self._config = _shared_config(start, self._keys)
         self._live: dict[int, _Live] = {}
         self._arriving: set[asyncio.Task[Any]] = set()
-        self._handlers: set[asyncio.Task[Any]] = set()
         self._draining = asyncio.Event()
         self._handover_ended = asyncio.Event()
         self._closing = False
@@ -121,7 +119,7 @@ class WorkerTask:
         await self._draining.wait()
         await self._handover_ended.wait()
         await self._sessions.wait()
-        await self._finish_handlers()
+        await self._sessions.finish_handlers(_HANDLERS_TIMEOUT)
         await self._sessions.end_task()
         self._send(Ended())
         await self._flush()
@@ -153,14 +151,21 @@ class WorkerTask:
             task = service.make_task(config, self.reference)
         else:
             task = Task(config, reference=self.reference)
-        await arun(task, service.exits, pki)
+        await arun(
+            task,
+            service.exits,
+            pki,
+            exit_timeout=service.exit_timeout,
+            await_timeout=service.handshake_timeout,
+        )
         self._sessions = Sessions(
-            self._handle,
+            service.handler,
             task,
             service.exits,
             pki,
             handshake_timeout=service.handshake_timeout,
             shutdown_timeout=service.shutdown_timeout,
+            exit_timeout=service.exit_timeout,
         )
         return task
 
@@ -234,23 +239,6 @@ class WorkerTask:
         reason = "" if error is None else str(error) or type(error).__name__
         self._send(Over(live.number, protocol.bytes_received, protocol.bytes_sent, reason))
 
-    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Run the service's handler, and know of it until it has finished."""
-        current = asyncio.current_task()
-        assert current is not None
-        self._handlers.add(current)
-        try:
-            result = self._service.handler(reader, writer)
-            if isinstance(result, Awaitable):
-                await result
-        except Exception as error:
-            # the task goes on; the session of a handler that failed does not
-            context = {"message": "the handler of a session failed", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
-            writer.close()
-        finally:
-            self._handlers.discard(current)
-
     # -------------------------------------------------------------------------------------------- the monitor
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
@@ -275,10 +263,6 @@ class WorkerTask:
     def _close_sessions(self) -> None:
         self._closing = True
         self._sessions.close()
-
-    async def _finish_handlers(self) -> None:
-        if self._handlers:
-            await asyncio.wait(tuple(self._handlers), timeout=_HANDLERS_TIMEOUT)
 
     def _beat(self) -> None:
         """Show that the loop turns: to the monitor, and to the watchdog that ends this process if it does not."""
