@@ -57,13 +57,22 @@ def test_a_handshake_without_a_loop() -> None:
     assert threading.get_ident() not in exits.threads
 
 
-def test_in_a_loop_it_is_awaited() -> None:
-    async def run() -> Answer:
-        answer = Elsewhere(NotHandled()).start_task(CALL)
-        assert not isinstance(answer, (Handled, NotHandled, Failed))
-        return await answer
+def in_a_loop(exits: Elsewhere) -> Answer:
+    """Ask in a loop while the worker is busy, so that the answer has to be awaited."""
+    busy = threading.Event()
 
-    assert asyncio.run(run()) == Handled()
+    async def run() -> Answer:
+        exits.worker.submit(lambda: busy.wait(10))
+        pending = exits.start_task(CALL)
+        busy.set()
+        assert not isinstance(pending, (Handled, NotHandled, Failed))
+        return await pending
+
+    return asyncio.run(run())
+
+
+def test_in_a_loop_it_is_awaited() -> None:
+    assert in_a_loop(Elsewhere(NotHandled())) == Handled()
 
 
 @pytest.mark.parametrize(
@@ -83,12 +92,7 @@ def test_errors_fail_the_phase_in_a_loop() -> None:
         def _answer(self, call: ExitCall) -> Answer:
             raise LocalError("the token is gone")
 
-    async def run() -> Answer:
-        answer = Failing(NotHandled()).start_task(CALL)
-        assert not isinstance(answer, (Handled, NotHandled, Failed))
-        return await answer
-
-    answer = asyncio.run(run())
+    answer = in_a_loop(Failing(NotHandled()))
     assert isinstance(answer, Failed)
     assert answer.alert_reason == 80
 

@@ -36,6 +36,8 @@ class ExitElsewhere(ABC):
 
     def _phase(self, call: ExitCall) -> Answer | Awaitable[Answer]:
         future = self.submit(call)
+        if future.done():
+            return _answer(future)
         try:
             asyncio.get_running_loop()
         except RuntimeError:

@@ -3,6 +3,7 @@
 ============================  ============================================================================
 ``MODULE:OBJECT``             an object, class or function of Python; ``FILE.py:OBJECT`` too
 ``c:LIBRARY``                 a shared library with the function ``cftpkie`` (:mod:`tlsexit.adapters.clib`)
+``pkcs11:...``                a key on a token, by its URI of RFC 7512 (:mod:`tlsexit.adapters.hsm`)
 ============================  ============================================================================
 """
 
@@ -11,16 +12,18 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tlsexit.alerts import LocalError
 
 
-def load_exit(spec: str) -> object:
+def load_exit(spec: str, ask_pin: Callable[[str], str] | None = None) -> object:
     """Return the exit that ``spec`` names; :class:`LocalError` in one sentence if there is none.
 
-    Python modules are looked for in the current directory too, and a class is called to make an exit. Load an exit in
+    Python modules are looked for in the current directory too, and a class is called to make an exit. ``ask_pin`` gets
+    the PIN of a token, whose name it is given, if the URI does not say where it is. Load an exit in
     the process that uses it: libraries and connections do not survive a fork.
     """
     kind, _, rest = spec.partition(":")
@@ -28,6 +31,13 @@ def load_exit(spec: str) -> object:
         from tlsexit.adapters.clib import CExit
 
         return CExit(rest)
+    if kind == "pkcs11":
+        from tlsexit.adapters.hsm import Pkcs11Exit
+        from tlsexit.adapters.pkcs11_uri import parse_uri
+
+        uri = parse_uri(spec)
+        pin = ask_pin(uri.name) if ask_pin is not None and uri.pin_source is None else None
+        return Pkcs11Exit(uri, pin=pin)
     return _python_exit(spec)
 
 

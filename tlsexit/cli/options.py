@@ -34,7 +34,7 @@ def exit_option(name: str, parameter: str, whose: str) -> Callable[[F], F]:
         name,
         parameter,
         metavar="SPEC",
-        help=f"Put {whose} questions about keys and certificates to this exit: MODULE:OBJECT, or c:LIBRARY.",
+        help=f"Put {whose} questions about keys and certificates to this exit: MODULE:OBJECT, c:LIBRARY or pkcs11:URI.",
     )
 
 
@@ -271,4 +271,9 @@ def load_exit(spec: str | None) -> object:
     from tlsexit.adapters.specs import load_exit as load
 
     with usage_problems():
-        return load(spec)
+        return load(spec, _ask_pin if on_terminal() else None)
+
+
+def _ask_pin(token: str) -> str:
+    pin: str = click.prompt(f"PIN of {token}", hide_input=True, err=True)
+    return pin
