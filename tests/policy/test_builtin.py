@@ -173,7 +173,7 @@ def test_an_optional_certificate_may_be_bad() -> None:
 
 
 def test_our_own_mistake_is_not_tolerated() -> None:
-    session = context(Role.SERVER, verify=Verify.OPTIONAL, dn_user=("nonsense",))
+    session = context(Role.SERVER, verify=Verify.OPTIONAL, root_ca_ids=("nobody",))
     assert failure(check(pki().client, session))[0] == AlertDescription.INTERNAL_ERROR
 
 
