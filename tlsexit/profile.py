@@ -43,11 +43,12 @@ _TUPLES: Final = (
     "dn_issuer",
     "groups",
     "alpn",
+    "npn",
     "server_names",
     "trusted_authorities",
 )
 
-_TEXTS: Final = ("root_ca_ids", "dn_user", "dn_issuer", "alpn", "server_names")
+_TEXTS: Final = ("root_ca_ids", "dn_user", "dn_issuer", "alpn", "npn", "server_names")
 """Of the tuples, those of text."""
 
 _LONGEST: Final = {"id": 32, "parm": 64, "user_certificate_id": 256, "certificate_file_root": 4096}
@@ -127,6 +128,10 @@ class Profile:
     alpn: tuple[str, ...] = ()
     """Application protocols, favourite first (RFC 7301). A server without any ignores what the client offers."""
 
+    npn: tuple[str, ...] = ()
+    """Application protocols for peers older than ALPN (draft-agl-tls-nextprotoneg-04): a server's are shown to the
+    client, which takes the first of its own that is among them, or else the first of its own. ALPN takes precedence."""
+
     session_tickets: bool = False
     """Client: ask for and use tickets (RFC 5077). A server hands them out if the configuration can seal them."""
 
@@ -178,10 +183,11 @@ class Profile:
             raise LocalError(f"trace is 0 to {MAX_TRACE}, not {self.trace}")
         if self.max_fragment_length not in (None, 512, 1024, 2048, 4096):
             raise LocalError(f"max_fragment_length is 512, 1024, 2048 or 4096, not {self.max_fragment_length}")
-        if any(not 1 <= len(name.encode()) <= 255 for name in self.alpn):
-            raise LocalError("an ALPN protocol name has 1 to 255 bytes")
-        if sum(1 + len(name.encode()) for name in self.alpn) >= 2**16:
-            raise LocalError("more ALPN protocol names than the extension holds")
+        for kind, protocols in (("ALPN", self.alpn), ("NPN", self.npn)):
+            if any(not 1 <= len(name.encode()) <= 255 for name in protocols):
+                raise LocalError(f"an {kind} protocol name has 1 to 255 bytes")
+            if sum(1 + len(name.encode()) for name in protocols) >= 2**16:
+                raise LocalError(f"more {kind} protocol names than the extension holds")
         if self.server_name is not None and not _is_host(self.server_name):
             # RFC 6066 §3: names outside ASCII are sent as A-labels ("xn--...")
             raise LocalError(f"server_name {self.server_name!r} is neither a host name in ASCII nor an address")

@@ -247,6 +247,27 @@ class Vector(_Bounded[tuple[T, ...]]):
         return self.frame(b"".join(parts))
 
 
+class RestOf(Leaf[tuple[T, ...]]):
+    """Elements one behind the other up to the end of what holds them, with no length of their own."""
+
+    def __init__(self, element: Leaf[T]) -> None:
+        super().__init__()
+        self.element = element
+
+    def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[T, ...], int]:
+        values: list[T] = []
+        try:
+            while offset < end:
+                value, offset = self.element.decode(data, offset, end)
+                values.append(value)
+        except WireError as error:
+            raise error.within(str(len(values))) from None
+        return tuple(values), end
+
+    def encode(self, value: Sequence[T]) -> bytes:
+        return b"".join(self.element.encode(item) for item in value)
+
+
 class OptionalTail(Leaf[T | None]):
     """A field that may be left out at the end of a structure, as the extensions of a hello (RFC 4366 §2.1).
 

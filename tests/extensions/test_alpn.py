@@ -151,7 +151,7 @@ def test_a_server_that_finds_none() -> None:
 @pytest.mark.parametrize("names", [("",), ("a" * 256,), ("h2", ""), ("ö" * 128,)])
 def test_names_that_cannot_be_sent(make: Callable[..., Profile], names: Sequence[str]) -> None:
     """RFC 7301 §3.1: 1 to 255 bytes each."""
-    with pytest.raises(LocalError, match="ALPN"):
+    with pytest.raises(LocalError, match=r"(?i)alpn"):
         make(alpn=tuple(names))
 
 

@@ -15,7 +15,7 @@ with warnings.catch_warnings():
     from tlslite import constants as tlslite
 
 # tlslite-ng's name where it is another
-RENAMED = {"application_layer_protocol_negotiation": "alpn"}
+RENAMED = {"application_layer_protocol_negotiation": "alpn", "next_protocol_negotiation": "supports_npn"}
 
 
 @pytest.mark.parametrize(

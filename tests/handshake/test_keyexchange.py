@@ -64,6 +64,7 @@ CLIENT: dict[str, Shape] = {
             "openssl-no-client-certificate",
             "openssl-null-renegotiation",
             "openssl-ticket-resumption",
+            "openssl-1.0.2-null-next-protocol",
             "gnutls-null",
             "nss-client",
             "jsse-export",

@@ -33,7 +33,7 @@ def context(**elements: Any) -> SessionContext:
 
 def session(**fields: Any) -> Session:
     """A session that this client made, under the demands that it still has."""
-    return old_session(**{"demands": peer_demands(context(), CONFIG), **fields})
+    return old_session(**{"demands": peer_demands(context(), CONFIG), "created": 4000.0, **fields})
 
 
 def test_nothing_to_offer() -> None:

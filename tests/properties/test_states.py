@@ -26,7 +26,7 @@ from tlsexit.handshake import states
 from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
 from tlsexit.handshake.codec import encode
 from tlsexit.handshake.enums import HandshakeType
-from tlsexit.handshake.finished import Finished, NewSessionTicket
+from tlsexit.handshake.finished import Finished, NewSessionTicket, NextProtocol
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest, ServerHello, ServerHelloDone
 from tlsexit.handshake.inputs import (
@@ -57,6 +57,7 @@ SAMPLES: Final[tuple[Any, ...]] = (
     ClientKeyExchange(bytes(8)),
     Finished(bytes(12)),
     CertificateStatus(1, b"status"),
+    NextProtocol(b"h2", bytes(28)),
 )
 """One message of each type."""
 
@@ -84,8 +85,10 @@ ACCEPTED: Final[dict[tuple[Role, str], set[type[Any]]]] = {
     (SERVER, "AwaitClientKeyExchange"): {ClientKeyExchange},
     (SERVER, "AwaitCertificateVerify"): {CertificateVerify},
     (SERVER, "AwaitClientChangeCipherSpec"): {ChangeCipherSpecReceived},
+    (SERVER, "AwaitNextProtocol"): {NextProtocol},
     (SERVER, "AwaitClientFinished"): {Finished},
     (SERVER, "AwaitResumedClientChangeCipherSpec"): {ChangeCipherSpecReceived},
+    (SERVER, "AwaitResumedNextProtocol"): {NextProtocol},
     (SERVER, "AwaitResumedClientFinished"): {Finished},
     (SERVER, "Established"): {ClientHello, Renegotiate, RenegotiationRefused},
 }

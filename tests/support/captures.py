@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
-from tlsexit.handshake.finished import Finished, NewSessionTicket
+from tlsexit.handshake.finished import Finished, NewSessionTicket, NextProtocol
 from tlsexit.handshake.hello import ClientHello, Extension, HelloRequest, ServerHello, ServerHelloDone
 
 FILES = Path(__file__).parents[1] / "vectors" / "handshakes"
@@ -119,5 +119,6 @@ _VALUES: dict[str, Callable[[Captured], Any]] = {
     "certificate_verify": lambda m: CertificateVerify(m.hex("signature")),
     "certificate_status": lambda m: CertificateStatus(m.fields["status_type"], m.hex("response")),
     "new_session_ticket": lambda m: NewSessionTicket(m.fields["ticket_lifetime_hint"], m.hex("ticket")),
+    "next_protocol": lambda m: NextProtocol(m.hex("selected_protocol"), m.hex("padding")),
     "finished": lambda m: Finished(m.hex("verify_data")),
 }

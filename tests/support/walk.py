@@ -159,13 +159,14 @@ def places() -> dict[tuple[Role, type[states.State]], tuple[Place, ...]]:
         (DHE_RSA, Verify.OPTIONAL, {"status_request": True}),
         (ECDHE_RSA, Verify.NONE, {"session_tickets": True}),
         (PSK, Verify.NONE, {}),
+        (RSA, Verify.NONE, {"npn": ("h2",)}),
         (0x0034, Verify.NONE, {}),
     ):
         tickets = PlainTickets(renew=True) if "session_tickets" in options else None
         config = system_config(session_store=Sessions(), tickets=tickets)
         client = Profile.client(cipher_suites=(suite,), **options)
         server = Profile.server(
-            cipher_suites=(suite,), verify=verify, **{k: v for k, v in options.items() if k == "renegotiation"}
+            cipher_suites=(suite,), verify=verify, **{k: v for k, v in options.items() if k in ("renegotiation", "npn")}
         )
         first = walk(client, server, config, renegotiate="renegotiation" in options)
         again = walk(client, server, config, first[0].connection.session)

@@ -20,6 +20,7 @@ from tlsexit.handshake.certificate import CertificateStatus
 from tlsexit.handshake.codec import HandshakeReader
 from tlsexit.handshake.enums import ExtensionType
 from tlsexit.handshake.extensions import Extension
+from tlsexit.handshake.finished import NextProtocol
 from tlsexit.handshake.hello import ClientHello, ServerHello
 from tlsexit.handshake.keyexchange import ClientKeyExchange, ServerKeyExchange
 from tlsexit.records.grammar import Alert, ChangeCipherSpec
@@ -266,6 +267,12 @@ def test_a_stapled_response_is_shown() -> None:
     decoded = Decoder().decode(row(CertificateStatus(1, b"\x30\x03"), Role.SERVER))
     assert decoded.plain()["fields"] == {"status_type": {"value": 1, "name": "ocsp"}, "response": "3003"}
     assert "(RFC 6066 §8)" in next(iter(decoded.lines()))
+
+
+def test_a_choice_of_protocol_is_shown() -> None:
+    decoded = Decoder().decode(row(NextProtocol(b"h2", bytes(2)), Role.CLIENT))
+    assert decoded.plain()["fields"] == {"selected_protocol": "h2", "padding": "0000"}
+    assert "(draft-agl-tls-nextprotoneg-04 §3)" in next(iter(decoded.lines()))
 
 
 def server_hello(suite: int) -> ServerHello:

@@ -167,6 +167,13 @@ SCENARIOS = (
         "node4 peer.js client PORT . DHE-RSA-AES128-SHA",
         environment={"CLIENT_CERT": "client", "REQUEST_CERT": "1"},
     ),
+    Scenario(
+        "openssl-1.0.2-null-next-protocol",
+        "node4 peer.js server PORT . rsa NULL-SHA",
+        "node4 peer.js client PORT . NULL-SHA",
+        mac=20,
+        environment={"NPN": "spdy/3,http/1.1", "NO_TICKET": "1"},
+    ),
 )
 
 

@@ -35,6 +35,7 @@ TYPES: Final = {
     16: "client_key_exchange",
     20: "finished",
     22: "certificate_status",
+    67: "next_protocol",
 }
 
 # suites that tlslite-ng has no name for
@@ -116,13 +117,15 @@ def decode(raw: bytes, suite: int | None) -> tuple[str, dict[str, Any]]:
     if kind == "new_session_ticket":
         ticket = NewSessionTicket1_0().parse(body)
         return kind, {"ticket_lifetime_hint": ticket.ticket_lifetime, "ticket": ticket.ticket.hex()}
+    if kind == "next_protocol":
+        return kind, _fields(body, (("selected_protocol", 1), ("padding", 1)))
     if kind == "certificate_status":
         status = CertificateStatus().parse(body)
         return kind, {"status_type": status.status_type, "response": status.ocsp.hex()}
     if kind.endswith("key_exchange"):
         assert suite is not None
         shapes = KEY_EXCHANGES[key_exchange(suite)]
-        return kind, _key_exchange(body, shapes[kind == "client_key_exchange"])
+        return kind, _fields(body, shapes[kind == "client_key_exchange"])
     body.startLengthCheck(3)
     body.stopLengthCheck()
     return kind, {}
@@ -133,7 +136,7 @@ def _body(raw: bytes) -> Any:
     return Parser(bytearray(raw[1:]))
 
 
-def _key_exchange(body: Any, shape: tuple[tuple[str, int], ...]) -> dict[str, Any]:
+def _fields(body: Any, shape: tuple[tuple[str, int], ...]) -> dict[str, Any]:
     body.startLengthCheck(3)
     fields = {name: body.get(-width) if width < 0 else body.getVarBytes(width).hex() for name, width in shape}
     body.stopLengthCheck()

@@ -5,7 +5,7 @@ object for each connection made; that of ``connect`` also the ``address`` asked 
 
 ``completed``, ``resumed``
     whether the handshake completed, and whether it was an abbreviated one
-``protocol``, ``cipher_suite``, ``session_id`` (hex), ``server_name``, ``alpn_protocol``
+``protocol``, ``cipher_suite``, ``session_id`` (hex), ``server_name``, ``alpn_protocol``, ``next_protocol``
     what was negotiated; null if it did not come to that
 ``authentication``
     ``A`` anonymous, ``S`` the server only, ``B`` both
@@ -74,6 +74,7 @@ def connection(outcome: Outcome) -> dict[str, Any]:
         "session_id": context.session_id.hex(),
         "server_name": context.server_name,
         "alpn_protocol": context.alpn_protocol,
+        "next_protocol": context.next_protocol,
         "authentication": None if context.authentication is None else context.authentication.value,
         "extended_master_secret": context.extended_master_secret,
         "encrypt_then_mac": outcome.encrypt_then_mac,

@@ -157,6 +157,8 @@ def session_facts(outcome: Outcome, *, trusted: bool = True) -> list[tuple[str, 
         facts.append(("Server name", printable(context.server_name)))
     if context.alpn_protocol is not None:
         facts.append(("Application protocol", printable(context.alpn_protocol)))
+    if context.next_protocol is not None:
+        facts.append(("Next protocol (NPN)", printable(context.next_protocol)))
     facts.append(("Session", "resumed" if context.resumed else "new"))
     if context.session_id:
         facts.append(("Session id", context.session_id.hex()))

@@ -79,6 +79,7 @@ class SessionContext:
     secure_renegotiation: bool = False
     extended_master_secret: bool = False
     alpn_protocol: str | None = None
+    next_protocol: str | None = None
     psk_identity: bytes | None = None
 
     @property

@@ -115,6 +115,8 @@ def settle(
     """
     encrypt_then_mac = offer.encrypt_then_mac and profile.encrypt_then_mac and suite.cipher.is_block
     check_not_weakened(offer.previous, suite, encrypt_then_mac)
+    alpn_protocol = _alpn_protocol(offer, profile)
+    wants_next = offer.offers(ExtensionType.NEXT_PROTOCOL_NEGOTIATION) and offer.previous is None
     negotiated = Negotiation(
         suite=suite,
         client_version=offer.hello.client_version,
@@ -126,18 +128,19 @@ def settle(
         encrypt_then_mac=encrypt_then_mac,
         secure_renegotiation=offer.secure_renegotiation,
         max_fragment_length=offer.max_fragment_length if resumed is None else resumed.max_fragment_length,
-        alpn_protocol=_alpn_protocol(offer, profile),
+        alpn_protocol=alpn_protocol,
+        next_protocol=b"" if wants_next and profile.npn and alpn_protocol is None else None,
         new_ticket=new_ticket,
         status_request=offer.status_request and credentials is not None and credentials.ocsp_response is not None,
         sct_list=credentials.sct_list if offer.signed_certificate_timestamps and credentials is not None else (),
     )
-    answered = _answers(offer, negotiated)
+    answered = _answers(offer, negotiated, profile)
     if resumed is None:
         answered += _session_answers(offer, negotiated, credentials)
     return negotiated, tuple(answered) or None
 
 
-def _answers(offer: ClientOffer, negotiated: Negotiation) -> list[Extension]:
+def _answers(offer: ClientOffer, negotiated: Negotiation, profile: Profile) -> list[Extension]:
     """Extensions that are settled anew by every handshake, abbreviated ones included."""
     answered = []
     if negotiated.secure_renegotiation:
@@ -150,6 +153,9 @@ def _answers(offer: ClientOffer, negotiated: Negotiation) -> list[Extension]:
         answered.append(Extension(ExtensionType.ENCRYPT_THEN_MAC, b""))
     if negotiated.new_ticket:
         answered.append(Extension(ExtensionType.SESSION_TICKET, b""))
+    if negotiated.next_protocol is not None:
+        names = tuple(name.encode() for name in profile.npn)
+        answered.append(ext.extension(ExtensionType.NEXT_PROTOCOL_NEGOTIATION, ext.NEXT_PROTOCOLS, names))
     if negotiated.alpn_protocol is not None:
         answered.append(ext.extension(_ALPN, ext.PROTOCOL_NAME_LIST, (negotiated.alpn_protocol.encode(),)))
     return answered

@@ -102,6 +102,7 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
         secure_renegotiation=negotiated.secure_renegotiation,
         extended_master_secret=negotiated.extended_master_secret,
         alpn_protocol=negotiated.alpn_protocol,
+        next_protocol=None if negotiated.next_protocol is None else negotiated.next_protocol.decode(),
         authentication=Authentication.ANONYMOUS,
     )
     settled = settled_actions(negotiated)
@@ -332,6 +333,6 @@ def _send_last_part(
         negotiated.server_random,
         encrypt_then_mac=negotiated.encrypt_then_mac,
     )
-    verify_data = send_finished(flight, keys.client_write, master_secret, Role.CLIENT)
+    verify_data = send_finished(flight, keys.client_write, master_secret, Role.CLIENT, negotiated.next_protocol)
     following = states.AwaitNewSessionTicket if negotiated.new_ticket else states.AwaitServerChangeCipherSpec
     return flight.then(following(context, negotiated, flight.transcript, master_secret, keys.server_write, verify_data))

@@ -24,6 +24,7 @@ GRAMMARS: Final[Mapping[HandshakeType, tuple[type[Any], Leaf[Any]]]] = {
     HandshakeType.CLIENT_KEY_EXCHANGE: (keyexchange.ClientKeyExchange, keyexchange.CLIENT_KEY_EXCHANGE),
     HandshakeType.FINISHED: (finished.Finished, finished.FINISHED),
     HandshakeType.CERTIFICATE_STATUS: (certificate.CertificateStatus, certificate.CERTIFICATE_STATUS),
+    HandshakeType.NEXT_PROTOCOL: (finished.NextProtocol, finished.NEXT_PROTOCOL),
 }
 """The class and the grammar of the body of each handshake type."""
 

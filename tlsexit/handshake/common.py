@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -27,7 +28,7 @@ from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.forms import LIBRARY_ERRORS, certificate_key
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.handshake import actions, states
-from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.finished import Finished, NextProtocol
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.negotiation import FinishedPair, Negotiation, SecurityParameters
 from tlsexit.handshake.transcript import Transcript
@@ -85,9 +86,16 @@ def derive_master_secret(negotiated: Negotiation, pre_master_secret: bytes, tran
     return master_secret(pre_master_secret, negotiated.client_random, negotiated.server_random)
 
 
-def send_finished(flight: Flight, keys: DirectionKeys, secret: bytes, sender: Role) -> bytes:
-    """Change the write keys and send Finished, its first message (§7.4.9); return the verify_data."""
+def send_finished(
+    flight: Flight, keys: DirectionKeys, secret: bytes, sender: Role, next_protocol: bytes | None = None
+) -> bytes:
+    """Change the write keys and send Finished, its first message (§7.4.9); return the verify_data.
+
+    A client that has been shown protocols puts its choice before it, padded to a multiple of 32 bytes.
+    """
     flight.change_write_keys(keys)
+    if next_protocol is not None:
+        flight.send(NextProtocol(next_protocol, bytes(32 - (len(next_protocol) + 2) % 32)))
     data = verify_data(secret, sender, flight.transcript.digest())
     flight.send(Finished(data))
     return data
@@ -97,6 +105,11 @@ def check_finished(message: Finished, secret: bytes, sender: Role, transcript: T
     """Raise :class:`DecryptError` unless the peer's Finished covers the transcript as we have it (§7.4.9)."""
     if not compare_digest(message.verify_data, verify_data(secret, sender, transcript.digest())):
         raise DecryptError("Finished does not match the handshake")
+
+
+def with_next_protocol(context: SessionContext, message: NextProtocol) -> SessionContext:
+    """Return the context with the client's choice, which need not be one that it was shown."""
+    return replace(context, next_protocol=message.selected_protocol.decode("utf-8", "backslashreplace"))
 
 
 def settled_actions(negotiated: Negotiation) -> tuple[actions.Action, ...]:

@@ -24,6 +24,7 @@ class HandshakeType(IntEnum):
     CLIENT_KEY_EXCHANGE = 16
     FINISHED = 20
     CERTIFICATE_STATUS = 22  # RFC 6066 §8
+    NEXT_PROTOCOL = 67  # draft-agl-tls-nextprotoneg-04
 
 
 class CompressionMethod(IntEnum):
@@ -59,6 +60,7 @@ class ExtensionType(IntEnum):
     ENCRYPT_THEN_MAC = 22  # RFC 7366 §2
     EXTENDED_MASTER_SECRET = 23  # RFC 7627 §5.1
     SESSION_TICKET = 35  # RFC 5077 §3.2
+    NEXT_PROTOCOL_NEGOTIATION = 13172  # draft-agl-tls-nextprotoneg-04 §3
     RENEGOTIATION_INFO = 0xFF01  # RFC 5746 §3.2
 
 

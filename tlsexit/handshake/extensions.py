@@ -17,7 +17,21 @@ from tlsexit.alerts import IllegalParameter
 from tlsexit.constants import Role
 from tlsexit.exits.forms import DISTINGUISHED_NAME
 from tlsexit.handshake.enums import CertificateStatusType, ExtensionType, IdentifierType, NameType
-from tlsexit.wire import Enumerated, Fixed, Leaf, Message, Opaque, Rest, Uint, Variant, Vector, WireError, build, parse
+from tlsexit.wire import (
+    Enumerated,
+    Fixed,
+    Leaf,
+    Message,
+    Opaque,
+    Repeated,
+    Rest,
+    Uint,
+    Variant,
+    Vector,
+    WireError,
+    build,
+    parse,
+)
 
 T = TypeVar("T")
 
@@ -212,6 +226,9 @@ PROTOCOL_NAME_LIST = Vector(Opaque(1, 2**8 - 1), 2, 2**16 - 1)
 # SerializedSCT sct_list<1..2^16-1>; opaque SerializedSCT<1..2^16-1>; (RFC 6962 §3.3, from the server)
 SIGNED_CERTIFICATE_TIMESTAMP_LIST = Vector(Opaque(1, 2**16 - 1), 1, 2**16 - 1)
 
+# opaque protocol_name<1..255>, one behind the other up to the end (draft-agl-tls-nextprotoneg-04 §3.1, from the server)
+NEXT_PROTOCOLS = Repeated(Opaque(1, 2**8 - 1))
+
 # The ticket itself: RFC 5077 appendix A dropped the inner length that RFC 4507 had.
 SESSION_TICKET = Rest()
 
@@ -230,6 +247,7 @@ _CLIENT: Final[Mapping[int, Leaf[object]]] = {
     ExtensionType.ENCRYPT_THEN_MAC: EMPTY,
     ExtensionType.EXTENDED_MASTER_SECRET: EMPTY,
     ExtensionType.SESSION_TICKET: SESSION_TICKET,
+    ExtensionType.NEXT_PROTOCOL_NEGOTIATION: EMPTY,
     ExtensionType.RENEGOTIATION_INFO: RENEGOTIATION_INFO,
 }
 
@@ -242,6 +260,7 @@ BODIES: Final[Mapping[Role, Mapping[int, Leaf[object]]]] = {
         ExtensionType.STATUS_REQUEST: EMPTY,
         ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP: SIGNED_CERTIFICATE_TIMESTAMP_LIST,
         ExtensionType.SESSION_TICKET: EMPTY,
+        ExtensionType.NEXT_PROTOCOL_NEGOTIATION: NEXT_PROTOCOLS,
     },
 }
 """The grammar of each known body, by who sends the hello it is in."""

@@ -123,5 +123,6 @@ def _next_context(state: states.Established) -> SessionContext:
         server_name=None,
         extended_master_secret=False,
         alpn_protocol=None,
+        next_protocol=None,
         psk_identity=None,
     )

@@ -1,4 +1,4 @@
-"""Finished (RFC 2246 §7.4.9) and NewSessionTicket (RFC 5077 §3.3), the messages around the change of keys."""
+"""The messages around the change of keys: Finished (RFC 2246 §7.4.9), NewSessionTicket (RFC 5077), NextProtocol."""
 
 from __future__ import annotations
 
@@ -44,4 +44,24 @@ NEW_SESSION_TICKET = Message(
     ticket_lifetime_hint=Uint(4),
     # opaque ticket<0..2^16-1>;
     ticket=Opaque(0, 2**16 - 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NextProtocol:
+    """What the client will speak, under the new keys and before its Finished (draft-agl-tls-nextprotoneg-04 §3)."""
+
+    handshake_type: ClassVar[HandshakeType] = HandshakeType.NEXT_PROTOCOL
+    section: ClassVar[str] = "draft-agl-tls-nextprotoneg-04 §3"
+
+    selected_protocol: bytes
+    padding: bytes
+
+
+NEXT_PROTOCOL = Message(
+    NextProtocol,
+    # opaque selected_protocol<0..255>;
+    selected_protocol=Opaque(0, 255),
+    # opaque padding<0..255>;
+    padding=Opaque(0, 255),
 )

@@ -46,7 +46,8 @@ class Negotiation:
 
     ``client_version`` is the one offered, which the premaster secret carries (§7.4.7.1). ``groups`` are the curves
     that the server may choose from. ``previous_leaf`` is the server's certificate in the handshake that a renegotiation
-    follows. ``new_ticket``: the server will send NewSessionTicket (RFC 5077 §3.2).
+    follows. ``new_ticket``: the server will send NewSessionTicket (RFC 5077 §3.2). ``next_protocol``: the client will
+    send NextProtocol, with this choice; a server does not know it yet.
     """
 
     suite: CipherSuite
@@ -61,6 +62,7 @@ class Negotiation:
     max_fragment_length: int | None = None
     alpn_protocol: str | None = None
     new_ticket: bool = False
+    next_protocol: bytes | None = None
     status_request: bool = False
     sct_list: tuple[bytes, ...] = ()
     previous_leaf: bytes | None = None

@@ -1,7 +1,7 @@
 """The client's side of the hellos: what to offer, and whether the server stayed within it (RFC 2246 §7.4.1).
 
 Extensions: RFC 6066 (server_name, max_fragment_length, trusted_ca_keys, status_request), RFC 4492, RFC 5077, RFC 5746,
-RFC 6962, RFC 7301, RFC 7366, RFC 7627.
+RFC 6962, RFC 7301, RFC 7366, RFC 7627, and next protocol negotiation (draft-agl-tls-nextprotoneg-04).
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ def client_extensions(
         offered.append(ext.extension(kind, ext.PROTOCOL_NAME_LIST, names))
     if profile.signed_certificate_timestamps:
         offered.append(Extension(ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP, b""))
+    if profile.npn and previous is None:
+        # §3: "renegotiations on the same connection MUST NOT include" it
+        offered.append(Extension(ExtensionType.NEXT_PROTOCOL_NEGOTIATION, b""))
     if profile.encrypt_then_mac:
         offered.append(Extension(ExtensionType.ENCRYPT_THEN_MAC, b""))
     if profile.extended_master_secret:
@@ -134,6 +137,7 @@ def accept_server_hello(
         secure_renegotiation=_secure_renegotiation(answered, previous),
         max_fragment_length=_max_fragment_length(answered, profile),
         alpn_protocol=_alpn_protocol(answered, profile),
+        next_protocol=_next_protocol(answered, profile),
         new_ticket=ext.find(answered, ExtensionType.SESSION_TICKET) is not None,
         status_request=ext.find(answered, ExtensionType.STATUS_REQUEST) is not None,
         sct_list=ext.read(answered, timestamps, ext.SIGNED_CERTIFICATE_TIMESTAMP_LIST) or (),
@@ -182,6 +186,17 @@ def _alpn_protocol(answered: tuple[Extension, ...], profile: Profile) -> str | N
         # RFC 7301 §3.1: exactly one, of those offered
         raise IllegalParameter("the server's ALPN answer is not one of the protocols offered")
     return chosen[0]
+
+
+def _next_protocol(answered: tuple[Extension, ...], profile: Profile) -> bytes | None:
+    """Return what the client will speak: the first of its own that the server has, or else the first of its own."""
+    listed = ext.read(answered, ExtensionType.NEXT_PROTOCOL_NEGOTIATION, ext.NEXT_PROTOCOLS)
+    if listed is None:
+        return None
+    if ext.find(answered, ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION) is not None:
+        raise IllegalParameter("the server answers with ALPN and with next protocol negotiation")
+    own = [name.encode() for name in profile.npn]
+    return next((name for name in own if name in listed), own[0])
 
 
 def _is_address(name: str) -> bool:

@@ -29,8 +29,9 @@ from tlsexit.handshake.common import (
     peer_demands,
     send_finished,
     settled_actions,
+    with_next_protocol,
 )
-from tlsexit.handshake.finished import Finished, NewSessionTicket
+from tlsexit.handshake.finished import Finished, NewSessionTicket, NextProtocol
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ServerHello
 from tlsexit.handshake.inputs import ChangeCipherSpecReceived, Received
@@ -154,10 +155,22 @@ def send_ticket(flight: Flight, session: Session, config: Config) -> None:
 def on_client_change_cipher_spec(
     state: states.AwaitResumedClientChangeCipherSpec, received: ChangeCipherSpecReceived, config: Config
 ) -> Step:
-    awaiting = states.AwaitResumedClientFinished(
-        state.context, state.negotiation, state.transcript, state.session, state.server_verify_data
-    )
+    next_protocol = state.negotiation.next_protocol is not None
+    following = states.AwaitResumedNextProtocol if next_protocol else states.AwaitResumedClientFinished
+    awaiting = following(state.context, state.negotiation, state.transcript, state.session, state.server_verify_data)
     return Step(awaiting, (actions.InstallRead(state.read_keys),))
+
+
+def on_next_protocol(state: states.AwaitResumedNextProtocol, received: Received[NextProtocol], config: Config) -> Step:
+    return Step(
+        states.AwaitResumedClientFinished(
+            with_next_protocol(state.context, received.message),
+            state.negotiation,
+            state.transcript.add(received.raw),
+            state.session,
+            state.server_verify_data,
+        )
+    )
 
 
 def on_client_finished(state: states.AwaitResumedClientFinished, received: Received[Finished], config: Config) -> Step:
@@ -216,7 +229,7 @@ def on_server_finished(state: states.AwaitResumedServerFinished, received: Recei
     secret = state.session.master_secret
     check_finished(received.message, secret, Role.SERVER, state.transcript)
     flight = Flight(state.transcript.add(received.raw))
-    verify_data = send_finished(flight, state.write_keys, secret, Role.CLIENT)
+    verify_data = send_finished(flight, state.write_keys, secret, Role.CLIENT, state.negotiation.next_protocol)
     finished = FinishedPair(verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac)
     security = state.negotiation.security_parameters(secret)
     done = ask_handshake_done(state.context, finished, security, state.session)

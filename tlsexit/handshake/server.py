@@ -56,9 +56,10 @@ from tlsexit.handshake.common import (
     send_finished,
     settled_actions,
     transcript_digest,
+    with_next_protocol,
 )
 from tlsexit.handshake.enums import CertificateStatusType
-from tlsexit.handshake.finished import Finished
+from tlsexit.handshake.finished import Finished, NextProtocol
 from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.hello import ClientHello, ServerHello, ServerHelloDone
 from tlsexit.handshake.inputs import Answered, ChangeCipherSpecReceived, Received, Refused, Start
@@ -213,10 +214,21 @@ def on_change_cipher_spec(
         negotiated.server_random,
         encrypt_then_mac=negotiated.encrypt_then_mac,
     )
-    awaiting = states.AwaitClientFinished(
-        state.context, negotiated, state.transcript, state.master_secret, keys.server_write
-    )
+    following = states.AwaitClientFinished if negotiated.next_protocol is None else states.AwaitNextProtocol
+    awaiting = following(state.context, negotiated, state.transcript, state.master_secret, keys.server_write)
     return Step(awaiting, (actions.InstallRead(keys.client_write),))
+
+
+def on_next_protocol(state: states.AwaitNextProtocol, received: Received[NextProtocol], config: Config) -> Step:
+    return Step(
+        states.AwaitClientFinished(
+            with_next_protocol(state.context, received.message),
+            state.negotiation,
+            state.transcript.add(received.raw),
+            state.master_secret,
+            state.write_keys,
+        )
+    )
 
 
 def on_finished(state: states.AwaitClientFinished, received: Received[Finished], config: Config) -> Step:

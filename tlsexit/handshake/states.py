@@ -323,6 +323,16 @@ class AwaitClientChangeCipherSpec(State):
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitNextProtocol(State):
+    """The read state has changed; the client's choice of protocol comes before its Finished."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    master_secret: bytes = field(repr=False)
+    write_keys: DirectionKeys
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitClientFinished(State):
     """The read state has changed; Finished must be the very next message (§7.4.9)."""
 
@@ -371,6 +381,16 @@ class AwaitResumedClientChangeCipherSpec(State):
     transcript: Transcript
     session: Session
     read_keys: DirectionKeys
+    server_verify_data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitResumedNextProtocol(State):
+    """Server: the client's choice of protocol, before the Finished that ends the abbreviated handshake."""
+
+    negotiation: Negotiation
+    transcript: Transcript
+    session: Session
     server_verify_data: bytes
 
 

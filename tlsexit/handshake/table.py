@@ -14,7 +14,7 @@ from tlsexit.constants import Role
 from tlsexit.handshake import client, finish, resume, server
 from tlsexit.handshake import states as s
 from tlsexit.handshake.certificate import Certificate, CertificateRequest, CertificateStatus, CertificateVerify
-from tlsexit.handshake.finished import Finished, NewSessionTicket
+from tlsexit.handshake.finished import Finished, NewSessionTicket, NextProtocol
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest, ServerHello, ServerHelloDone
 from tlsexit.handshake.inputs import (
@@ -82,9 +82,11 @@ SERVER: Final[Table] = {
     (s.AskDecryptPreMasterSecret, Refused): server.on_decryption_refused,
     (s.AwaitCertificateVerify, CertificateVerify): server.on_certificate_verify,
     (s.AwaitClientChangeCipherSpec, ChangeCipherSpecReceived): server.on_change_cipher_spec,
+    (s.AwaitNextProtocol, NextProtocol): server.on_next_protocol,
     (s.AwaitClientFinished, Finished): server.on_finished,
     # abbreviated handshake
     (s.AwaitResumedClientChangeCipherSpec, ChangeCipherSpecReceived): resume.on_client_change_cipher_spec,
+    (s.AwaitResumedNextProtocol, NextProtocol): resume.on_next_protocol,
     (s.AwaitResumedClientFinished, Finished): resume.on_client_finished,
     # both
     (s.AskHandshakeDone, Answered): finish.on_handshake_done,

@@ -108,6 +108,7 @@ ELEMENTS: Final = (
     Element("server_name", "", _text, "a host name"),
     Element("server_names", "", _texts, _NAMES),
     Element("alpn", "", _texts, _NAMES),
+    Element("npn", "", _texts, _NAMES),
     Element("groups", "", _curves, "curves: x25519, secp256r1, secp384r1, secp521r1"),
     Element("dh_group", "", _text, "the name of a group, such as ffdhe2048"),
     Element("extended_master_secret", "", _switch, _SWITCH),

@@ -322,5 +322,6 @@ ANY_MESSAGE: Final[dict[HandshakeType, Step]] = {
     HandshakeType.CERTIFICATE_STATUS: raw_message(
         HandshakeType.CERTIFICATE_STATUS, b"\x01\0\0\x01!", "certificate_status"
     ),
+    HandshakeType.NEXT_PROTOCOL: raw_message(HandshakeType.NEXT_PROTOCOL, b"\x02h2\x1c" + bytes(28), "next_protocol"),
 }
 """Some well-formed message of each type, for sending where it does not belong."""

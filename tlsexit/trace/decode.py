@@ -41,7 +41,7 @@ class Decoded:
     def lines(self) -> Iterable[str]:
         """The lines for a person: a title, then the fields."""
         lock = ", protected" if self.protected else ""
-        where = self.section if self.section.startswith("RFC") else f"RFC 2246 §{self.section}"
+        where = self.section if not self.section[0].isdigit() else f"RFC 2246 §{self.section}"
         yield f"{self.sender.value} → {self.sender.peer.value}: {self.name} ({where}), {count(self.length)}{lock}"
         yield from lines(self.fields, 2)
 
@@ -227,6 +227,7 @@ _EXTENSIONS: Final[Mapping[ExtensionType, Callable[[Any], Value]]] = {
     ExtensionType.EC_POINT_FORMATS: lambda body: _all(body, names.POINT_FORMATS),
     ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION: lambda body: tuple(_text(item) for item in body),
     ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP: lambda body: tuple(Octets(item) for item in body),
+    ExtensionType.NEXT_PROTOCOL_NEGOTIATION: lambda body: tuple(_text(item) for item in body),
     ExtensionType.SESSION_TICKET: lambda body: Hidden(len(body)),
     ExtensionType.RENEGOTIATION_INFO: Octets,
 }
@@ -335,6 +336,10 @@ def _ticket(message: finished.NewSessionTicket, sender: Role) -> Structure:
     return Structure.of(ticket_lifetime_hint=message.ticket_lifetime_hint, ticket=Hidden(len(message.ticket)))
 
 
+def _next_protocol(message: finished.NextProtocol, sender: Role) -> Structure:
+    return Structure.of(selected_protocol=_text(message.selected_protocol), padding=Octets(message.padding))
+
+
 def _nothing(message: object, sender: Role) -> Structure:
     return Structure(())
 
@@ -350,4 +355,5 @@ _MESSAGES: Final[Mapping[type[Any], Callable[[Any, Role], Structure]]] = {
     certificate.CertificateVerify: lambda message, _: Structure.of(signature=Octets(message.signature)),
     finished.Finished: lambda message, _: Structure.of(verify_data=Octets(message.verify_data)),
     finished.NewSessionTicket: _ticket,
+    finished.NextProtocol: _next_protocol,
 }

@@ -1,6 +1,6 @@
 'use strict';
 // TLS 1.0 peer for any Node.js from 0.12 to 24.   node peer.js server PORT DIR CERT [CIPHERS] | client PORT DIR [CIPHERS]
-// Environment: CLIENT_CERT=client   ALPN=http/1.1   REQUEST_CERT=1   RESUME=1   RENEG=1   NO_TICKET=1
+// Environment: CLIENT_CERT=client   ALPN=http/1.1   NPN=spdy/3,http/1.1 (old ones)   REQUEST_CERT=1   RESUME=1   RENEG=1   NO_TICKET=1
 var tls = require('tls'), fs = require('fs'), crypto = require('crypto');
 var role = process.argv[2], port = +process.argv[3], dir = process.argv[4] + '/', env = process.env;
 function read(name) { return fs.readFileSync(dir + name); }
@@ -10,6 +10,7 @@ function base(ciphers) {
   if (env.NO_TICKET) o.secureOptions = 0x4000;                       // SSL_OP_NO_TICKET
   if (tls.DEFAULT_MIN_VERSION) { o.minVersion = 'TLSv1'; o.maxVersion = 'TLSv1'; } else o.secureProtocol = 'TLSv1_method';
   if (env.ALPN && tls.convertALPNProtocols) o.ALPNProtocols = [env.ALPN];
+  if (env.NPN) o.NPNProtocols = env.NPN.split(',');
   return o;
 }
 if (role === 'server') {
@@ -24,7 +25,7 @@ if (role === 'server') {
     var asked = '';
     k.on('data', function (d) {
       asked += d; if (asked.slice(-4) !== '\r\n\r\n') return;
-      var body = JSON.stringify({ cipher: k.getCipher(), peer: p && p.subject && p.subject.CN, reused: k.isSessionReused && k.isSessionReused(), alpn: k.alpnProtocol }) + '\n';
+      var body = JSON.stringify({ cipher: k.getCipher(), peer: p && p.subject && p.subject.CN, reused: k.isSessionReused && k.isSessionReused(), alpn: k.alpnProtocol, npn: k.npnProtocol }) + '\n';
       var reply = function () { k.end('HTTP/1.0 200 OK\r\nContent-Length: ' + body.length + '\r\n\r\n' + body); };
       if (env.RENEG) k.renegotiate({ rejectUnauthorized: false }, function (e) { console.error('renegotiated', e); reply(); }); else reply();
     });
@@ -43,7 +44,7 @@ if (role === 'server') {
       if (env.RENEG) k.renegotiate({ rejectUnauthorized: false }, function (e) { console.error('renegotiated', e); go(); }); else go();
     });
     var said = '', about;
-    k.on('data', function (d) { said += d; about = JSON.stringify({ cipher: k.getCipher(), reused: k.isSessionReused && k.isSessionReused(), alpn: k.alpnProtocol }); });
+    k.on('data', function (d) { said += d; about = JSON.stringify({ cipher: k.getCipher(), reused: k.isSessionReused && k.isSessionReused(), alpn: k.alpnProtocol, npn: k.npnProtocol }); });
     k.on('error', function (e) { console.error(e.message); process.exit(1); });
     k.on('end', function () { k.end(); }); k.on('close', function () { console.log(about + ' ' + said); if (--left) next(); });
   })();
