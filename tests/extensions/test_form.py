@@ -46,6 +46,7 @@ MALFORMED: dict[ExtensionType, tuple[bytes, ...]] = {
     ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP: (b"\0",),
     ExtensionType.ENCRYPT_THEN_MAC: (b"\0",),
     ExtensionType.EXTENDED_MASTER_SECRET: (b"\0",),
+    ExtensionType.NEXT_PROTOCOL_NEGOTIATION: (b"\0", b"\2h2"),
     ExtensionType.RENEGOTIATION_INFO: (b"", b"\1", b"\0\0"),
 }
 
@@ -56,6 +57,7 @@ EVERYTHING: dict[str, Any] = {
     "status_request": True,
     "alpn": ("h2",),
     "signed_certificate_timestamps": True,
+    "npn": ("h2",),
     "session_tickets": True,
 }
 """A profile that offers every extension there is."""
@@ -98,6 +100,7 @@ def offered(**profile: Any) -> dict[int, bytes]:
         ({}, ExtensionType.ENCRYPT_THEN_MAC, ""),
         ({}, ExtensionType.EXTENDED_MASTER_SECRET, ""),
         ({"session_tickets": True}, ExtensionType.SESSION_TICKET, ""),
+        ({"npn": ("h2",)}, ExtensionType.NEXT_PROTOCOL_NEGOTIATION, ""),
         ({}, ExtensionType.RENEGOTIATION_INFO, "00"),
     ],
 )

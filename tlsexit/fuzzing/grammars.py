@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tlsexit.fuzzing.code import Repeated, Run
-from tlsexit.wire import Enumerated, Fixed, Leaf, Message, Opaque, OptionalTail, Rest, Uint, Variant, Vector
+from tlsexit.wire import Enumerated, Fixed, Leaf, Message, Opaque, OptionalTail, Rest, RestOf, Uint, Variant, Vector
 
 T = TypeVar("T")
 
@@ -91,6 +91,8 @@ def _values(leaf: Leaf[Any], reach: _Reach) -> SearchStrategy[Any]:
             return _opaque(leaf.floor, leaf.ceiling, reach)
         case Vector():
             return _vector(leaf, reach)
+        case RestOf():
+            return st.lists(_values(leaf.element, _Reach(reach.usual, reach.few, False)), max_size=reach.few).map(tuple)
         case OptionalTail():
             return st.none() | _values(leaf.field, reach)
         case Message():
@@ -156,6 +158,8 @@ def _sizes(leaf: Leaf[Any], reach: _Reach) -> tuple[int, int]:
             least = _least(leaf, reach)
             more = reach.usual if isinstance(leaf.element, Uint) else reach.few
             return leaf.prefix + least * shortest, leaf.prefix + min(leaf.ceiling, (least + more) * longest)
+        case RestOf():
+            return 0, reach.few * _sizes(leaf.element, reach)[1]
         case OptionalTail():
             return 0, _sizes(leaf.field, reach)[1]
         case Message():

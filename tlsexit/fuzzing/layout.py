@@ -20,7 +20,7 @@ from tlsexit.handshake.certificate import SIGNATURE
 from tlsexit.handshake.codec import GRAMMARS
 from tlsexit.handshake.enums import HandshakeType
 from tlsexit.handshake.extensions import BODIES, Extension
-from tlsexit.wire import Enumerated, Leaf, Message, Opaque, OptionalTail, Uint, Variant, Vector, WireError
+from tlsexit.wire import Enumerated, Leaf, Message, Opaque, OptionalTail, RestOf, Uint, Variant, Vector, WireError
 
 CLIENT_KEYS: Final[Mapping[Premaster, Leaf[Any]]] = {
     Premaster.RSA: kx.ENCRYPTED_PRE_MASTER_SECRET,
@@ -153,6 +153,13 @@ class _Walk:
                     elements.append(self.field(f"{path}.{len(elements)}", leaf.element, at, stop))
                     at = elements[-1].stop
                 return Field(path, leaf, start, stop, leaf.prefix, tuple(elements))
+            case RestOf():
+                rest: list[Field] = []
+                at = start
+                while at < end:
+                    rest.append(self.field(f"{path}.{len(rest)}", leaf.element, at, end))
+                    at = rest[-1].stop
+                return Field(path, leaf, start, end, 0, tuple(rest))
             case Opaque():
                 _, stop = leaf.decode(self._raw, start, end)
                 return Field(path, leaf, start, stop, leaf.prefix)

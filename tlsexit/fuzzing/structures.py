@@ -62,6 +62,7 @@ EXTENSIONS: Final = (
     Structure("ec_point_formats", extensions.EC_POINT_FORMATS),
     Structure("application_layer_protocol_negotiation", extensions.PROTOCOL_NAME_LIST),
     Structure("signed_certificate_timestamp", extensions.SIGNED_CERTIFICATE_TIMESTAMP_LIST),
+    Structure("next_protocol_negotiation", extensions.NEXT_PROTOCOLS, exact=False),
     Structure("session_ticket", extensions.SESSION_TICKET, exact=False),
     Structure("renegotiation_info", extensions.RENEGOTIATION_INFO),
 )

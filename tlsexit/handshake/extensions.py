@@ -23,8 +23,8 @@ from tlsexit.wire import (
     Leaf,
     Message,
     Opaque,
-    Repeated,
     Rest,
+    RestOf,
     Uint,
     Variant,
     Vector,
@@ -227,7 +227,7 @@ PROTOCOL_NAME_LIST = Vector(Opaque(1, 2**8 - 1), 2, 2**16 - 1)
 SIGNED_CERTIFICATE_TIMESTAMP_LIST = Vector(Opaque(1, 2**16 - 1), 1, 2**16 - 1)
 
 # opaque protocol_name<1..255>, one behind the other up to the end (draft-agl-tls-nextprotoneg-04 §3.1, from the server)
-NEXT_PROTOCOLS = Repeated(Opaque(1, 2**8 - 1))
+NEXT_PROTOCOLS = RestOf(Opaque(1, 2**8 - 1))
 
 # The ticket itself: RFC 5077 appendix A dropped the inner length that RFC 4507 had.
 SESSION_TICKET = Rest()
