@@ -129,6 +129,7 @@ def _wrong_kinds() -> Iterator[Probe]:
             name,
             f"an {shown.value} certificate in a suite with {suites.name} is refused",
             "R2246-7.4.2-03",
+            "R2246-7.2.2-10",
             needs=(AUTHORITY,),
             connect=connect(suites=suites, credentials=of_another_kind(shown, claimed)),
             conversation=(through("server_hello_done"), skip(), refused()),
