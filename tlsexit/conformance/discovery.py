@@ -85,6 +85,7 @@ class _Finder:
 
     def _talk(self, how: Connect | None = None) -> Talk:
         probe = Probe("discovery/7.3/discovery", "discovery", self._found.tests, ("R2246-7.3-01",), ())
+        self.close()  # some servers take one connection at a time
         talk = Talk(self._lane, self._found, self._terms, probe)
         self._talks.append(talk)
         talk.connect(how or Connect())
@@ -95,6 +96,7 @@ class _Finder:
         for talk in self._talks:
             for puppet in talk.puppets:
                 puppet.close()
+        self._talks.clear()
 
     def _try(self, act: Callable[[], Any]) -> Any:
         """Return what ``act`` does, None if the conversation breaks."""
@@ -116,6 +118,7 @@ class _Finder:
         self._resumption()
         self._server_renegotiation()
         self._learn(
+            parallel=bool(self._try(self._parallel)),
             highest_version=self._try(self._highest_version) or 0x0301,
             compressions=(0, 1) if self._try(self._deflate) else (0,),
             v2_hello=bool(self._try(self._v2_hello)),
@@ -142,6 +145,15 @@ class _Finder:
             found.append(answer.cipher_suite)
             left.remove(answer.cipher_suite)
         return tuple(found)
+
+    def _parallel(self) -> bool:
+        """Whether a second connection is served while the first is open."""
+        talk = self._talk()
+        talk.puppet.send(client_hello)
+        talk.connect(Connect(keep=True))
+        puppet = talk.puppet
+        puppet.send(client_hello)
+        return puppet.listen_until(lambda: puppet.server_hello is not None, self._terms.patience)
 
     def _honest_server(self) -> None:
         """Complete a handshake; find out whether a certificate is wanted, and what the application says."""

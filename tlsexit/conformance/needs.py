@@ -22,7 +22,8 @@ class Capabilities:
     ``refused``, ``ignored``, ``closed``); ``hello_request`` whether a server starts one by itself after a request.
     ``application`` is what the target answers to a request, or what a client sends. ``authority`` is whether there is
     a key to issue certificates with that the target trusts. ``highest_version`` is the highest it negotiates, or
-    offers. ``handshake_seconds`` is how long an honest handshake takes.
+    offers. ``parallel`` is whether it serves several connections at the same time,
+    ``handshake_seconds`` how long an honest handshake takes.
     """
 
     tests: Role
@@ -38,6 +39,7 @@ class Capabilities:
     application: bytes | None = None
     authority: bool = False
     v2_hello: bool = False
+    parallel: bool = True
     highest_version: int = 0x0301
     server_names: tuple[bytes, ...] = ()
     handshake_seconds: float = 0.0
@@ -158,6 +160,7 @@ HELLO_REQUEST: Final = Need("the server sends no HelloRequest by itself", lambda
 AUTHORITY: Final = Need("there is no authority's key to issue certificates with", lambda found: found.authority)
 DEFLATE: Final = Need("the target does not compress", lambda found: 1 in found.compressions)
 V2_HELLO: Final = Need("the target knows no hello in SSL 2.0 format", lambda found: found.v2_hello)
+PARALLEL: Final = Need("the server takes one connection after the other", lambda found: found.parallel)
 ONLY_TLS_1_0: Final = Need("the target has a later version, too", lambda found: found.highest_version <= 0x0301)
 LATER_VERSIONS: Final = Need("the target has no later version", lambda found: found.highest_version > 0x0301)
 EXTENDED_MASTER_SECRET: Final = extension(ExtensionType.EXTENDED_MASTER_SECRET)

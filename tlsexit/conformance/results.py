@@ -201,6 +201,7 @@ def described(found: Capabilities) -> dict[str, Any]:
         "application_data": found.application is not None,
         "compression": 1 in found.compressions,
         "v2_hello": found.v2_hello,
+        "several_connections": found.parallel,
         "issues_certificates": found.authority,
         "handshake_ms": round(found.handshake_seconds * 1000, 1),
     }

@@ -113,7 +113,7 @@ class Runner:
         self._terms = terms
         self._options = options
         self._listener = listener
-        self._jobs = max(1, min(options.jobs, target.lanes))
+        self._jobs = max(1, min(options.jobs, target.lanes)) if capabilities.parallel else 1
         self._lanes: SimpleQueue[Lane] = SimpleQueue()
         self._open: list[Lane] = []
         for _ in range(self._jobs):

@@ -238,10 +238,17 @@ class Talk:
         trace = self.trace
         return trace[position(trace, name)]
 
-    def play(self, step: Step) -> bool:
-        """Send a step; False when the target is through with us."""
+    def play(self, step: Step, *, insist: bool = False) -> bool:
+        """Send a step; False when the target is through with us, or does not say what it owes.
+
+        ``insist``: send it even then.
+        """
         puppet = self.puppet
         if not self._goes_on():
+            return False
+        if step.waits and not insist and not puppet.listen_until(lambda: not puppet.peer_owes):
+            if not puppet.over and not self.deviated:
+                raise Stop(Verdict.INCONCLUSIVE, "the honest part got no answer", silent=True)
             return False
         puppet.send(step)
         return self._goes_on()
@@ -252,7 +259,7 @@ class Talk:
         self.deviated = True
         said = self.puppet.talk
         start = len(said)
-        self.play(step)
+        self.play(step, insist=True)
         self.own |= {id(entry) for entry in said[start:] if isinstance(entry.seen, MessageSeen) and entry.seen.sent}
 
     def _goes_on(self) -> bool:

@@ -25,7 +25,7 @@ from tlsexit.conformance.actions import Resume as By
 from tlsexit.conformance.changes import reframed
 from tlsexit.conformance.expect import refusal, said
 from tlsexit.conformance.model import Group, Probe
-from tlsexit.conformance.needs import RENEGOTIATES, RESUMES
+from tlsexit.conformance.needs import PARALLEL, RENEGOTIATES, RESUMES
 from tlsexit.conformance.talk import Talk
 from tlsexit.handshake.hello import ServerHello
 from tlsexit.puppet.steps import client_hello
@@ -184,7 +184,7 @@ def _origins() -> Iterator[Probe]:
             f"id-of-a-{name}-connection",
             f"the session of a {name} connection may be offered",
             "R2246-7.4.1.2-07",
-            needs=(RESUMES,),
+            needs=(RESUMES, PARALLEL) if name == "parallel" else (RESUMES,),
             conversation=conversation,
         )
     yield section.server(
