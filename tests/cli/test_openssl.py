@@ -17,8 +17,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import Files
+from tests.support.pki import pki
 from tests.support.serving import serving
 from tlsexit.cli import codes
+from tlsexit.constants import Role
+from tlsexit.drivers.blocking import connect
+from tlsexit.profile import Profile
 
 OPENSSL = shutil.which("openssl") or "openssl"
 
@@ -151,9 +155,32 @@ def test_s_client_at_serve(files: Files, tmp_path: Path) -> None:
 
 
 @pytest.mark.interop
+@pytest.mark.skipif(os.name == "nt", reason="sockets are not handed over there")
+@pytest.mark.parametrize("options", [("-no_ticket",), ()], ids=["session-id", "ticket"])
+def test_s_client_resumes_in_another_task(files: Files, tmp_path: Path, options: tuple[str, ...]) -> None:
+    """A connection that keeps the first task busy sends the second one of s_client elsewhere."""
+    session = tmp_path / "session.pem"
+    tasks = ("--max-tasks", "2", "--sessions-per-task", "1", "--session-file", tmp_path / "sessions")
+    exits = ("--exit", "tests.support.demo_exits:Diary")
+    environment = {"DIARY": str(tmp_path)}
+    with serving("--cert", files.server, "--www", *tasks, *exits, environment=environment) as server:
+        request = "GET / HTTP/1.0\r\n\r\n"
+        first = s_client(server.port, files, "-sess_out", session, *options, given=request)
+        server.wait_for("#1 .* closed")
+        with connect(("127.0.0.1", server.port), Profile.client(), pki=pki().builtin(Role.CLIENT), timeout=20):
+            again = s_client(server.port, files, "-sess_in", session, *options, given=request)
+        assert "New, TLSv1" in first.stdout
+        assert "Reused, TLSv1" in again.stdout
+        assert ("TLS session ticket:" in first.stdout) is (not options)
+    places = [line.split() for file in tmp_path.glob("task-*.log") for line in file.read_text().splitlines()]
+    begun = sorted((int(task), int(reference)) for phase, task, reference in places if phase == "StartHandshake")
+    assert begun == [(1, 1), (1, 2), (2, 1)]
+
+
+@pytest.mark.interop
 @pytest.mark.skipif(os.name == "nt", reason="signals of Unix")
 def test_s_client_hears_close_notify_when_serve_ends(files: Files) -> None:
-    with serving("--cert", files.server, "--echo") as server:
+    with serving("--cert", files.server, "--echo", "--drain-seconds", "0") as server:
         command = [OPENSSL, "s_client", "-connect", f"127.0.0.1:{server.port}", "-tls1", "-cipher", LEVEL, "-quiet"]
         client = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

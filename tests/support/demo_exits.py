@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+from pathlib import Path
+
 from tlsexit.alerts import AlertDescription
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, ReturnCode
 from tlsexit.exits.calls import (
     CheckCertificateCall,
+    EndSessionCall,
+    EndTaskCall,
     ExitCall,
     GetCertificateCall,
     PreSharedKey,
+    StartHandshakeCall,
     StartTaskCall,
     StartTaskResult,
 )
@@ -66,6 +73,40 @@ class Spoon(Accepter):
 
     def get_pre_shared_key(self, call: ExitCall) -> Answer:
         return Handled(PreSharedKey(b"spoon", b"fork" * 4))
+
+
+class Diary:
+    """Writes its calls to a file of its task, in the folder that the environment names."""
+
+    def start_task(self, call: StartTaskCall) -> Answer:
+        self._file = Path(os.environ["DIARY"]) / f"task-{call.task.reference}.log"
+        self._write("StartTask", call.task.reference, os.getpid())
+        return Handled()
+
+    def start_handshake(self, call: StartHandshakeCall) -> Answer:
+        self._write("StartHandshake", call.context.task.reference, call.context.reference)
+        return NotHandled()
+
+    def end_session(self, call: EndSessionCall) -> Answer:
+        self._write("EndSession", call.context.task.reference, call.context.reference)
+        return Handled()
+
+    def end_task(self, call: EndTaskCall) -> Answer:
+        self._write("EndTask", call.task.reference, os.getpid())
+        return Handled()
+
+    def _write(self, *words: object) -> None:
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(" ".join(str(word) for word in words) + "\n")
+
+
+class Crashing(Diary):
+    """Crashes, as a faulty exit in C does, for a client that asks for a certain name."""
+
+    def get_certificate(self, call: GetCertificateCall) -> Answer:
+        if call.context.server_name == "crash.example":
+            ctypes.string_at(0)
+        return NotHandled()
 
 
 class Unmakeable:
