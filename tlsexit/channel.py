@@ -28,8 +28,11 @@ from tlsexit.records.grammar import (
 )
 from tlsexit.records.layer import RecordLayer
 
-Item = Received[Any] | ChangeCipherSpecReceived | Alert | bytes
-"""What arrives; ``bytes`` is application data, perhaps empty."""
+Item = Received[Any] | ChangeCipherSpecReceived | Alert | list[bytes]
+"""What arrives; a list is application data, the contents of one or more records, some perhaps empty."""
+
+_RUN: Final = 16
+"""Application data records opened at once, at most."""
 
 _HTTP_METHODS: Final = frozenset({b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"CONN", b"DELE", b"TRAC", b"PATC"})
 
@@ -83,15 +86,15 @@ class Channel:
                 if item is not None or self._opening:
                     return item
                 self._unread = False
+            data = self.records.next_data(_RUN)
+            if data:
+                return self._application_data(data)
             record = self.records.next_record()
             if record is None:
                 return None
             content_type, fragment = record.content_type, record.fragment
             if content_type == ContentType.APPLICATION_DATA:
-                self._ignored = 0
-                if fragment and self._observer is not None:
-                    self._observe(False, ContentType.APPLICATION_DATA, None, fragment)
-                return fragment
+                return self._application_data([fragment])
             if content_type == ContentType.HANDSHAKE:
                 self._messages.feed(fragment)
                 self._unread = True
@@ -102,6 +105,13 @@ class Channel:
                 self._unread = True
             else:
                 self._ignore(content_type)
+
+    def _application_data(self, contents: list[bytes]) -> list[bytes]:
+        self._ignored = 0
+        if self._observer is not None:
+            for content in filter(None, contents):
+                self._observe(False, ContentType.APPLICATION_DATA, None, content)
+        return contents
 
     def _next_unread(self) -> Item | None:
         """Return the next alert or message among the fragments fed so far, or the opening; None if there is none."""

@@ -40,26 +40,21 @@ from tlsexit.exits.answers import Answer
 from tlsexit.exits.calls import EndSessionCall, ExitCall, HandshakeAlertCall
 from tlsexit.exits.context import SessionContext, TaskContext
 from tlsexit.exits.outcome import outcome
-from tlsexit.failures import drop_frames, internal
+from tlsexit.failures import drop_frames, guarded_step, internal
 from tlsexit.handshake import actions, states
-from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest
-from tlsexit.handshake.inputs import (
-    Answered,
-    Input,
-    Received,
-    Refused,
-    Renegotiate,
-    RenegotiationRefused,
-    Start,
-)
-from tlsexit.handshake.machine import step
+from tlsexit.handshake.inputs import Answered, Input, Received, Refused, Renegotiate, RenegotiationRefused, Start
 from tlsexit.profile import Profile
 from tlsexit.records.grammar import Alert
 from tlsexit.session import Session
 
 _NO_OUTCOME: Final = (HandshakeAlertCall, EndSessionCall)
 """Calls that only inform: whatever their answer, nothing changes."""
+
+_NOT_LIVE: Final = (states.Idle, states.Closed)
+
+_READ_AHEAD: Final = 2**18
+"""Bytes of application data opened in advance: what fits in the processor's caches, and more than one read gives."""
 
 _CAN_BE_REFUSED: Final = (states.Established, states.AwaitServerHello)
 """Where a no_renegotiation has a meaning; elsewhere it is one warning among others."""
@@ -107,6 +102,7 @@ class Connection:
         self._warnings = 0
         self._unanswered = 0
         self._eof = False
+        self._opened = 0  # bytes of application data, since the events were last used up
         self._awaits_close_notify = False
         self._peer_closed = False
         self._held: list[bytes] = []
@@ -184,18 +180,8 @@ class Connection:
 
         What follows the peer's close_notify is kept for :meth:`trailing_data`, up to ``Config.max_buffered_input``.
         """
-        if isinstance(self._state, states.Idle):
-            raise LocalError("start the connection before feeding it data")
-        if self.closed:
-            if self._peer_closed and self._records.buffered < self._config.max_buffered_input:
-                self._records.receive_data(data)  # for trailing_data()
-            elif self._awaits_close_notify:
-                self._records.receive_data(data)
-                seen = self._channel.saw_close_notify()
-                self._peer_closed = bool(seen)
-                self._awaits_close_notify = seen is None
-                if seen is not None:
-                    self._records.forget_keys()
+        if isinstance(self._state, _NOT_LIVE):
+            self._receive_outside(data)
             return
         if self._pending is not None and self._records.buffered + len(data) > self._config.max_buffered_input:
             raise LocalError(f"{self._pending.phase.value} is pending; answer it before reading on")
@@ -246,7 +232,13 @@ class Connection:
         return self._records.take_rest() if self._peer_closed else b""
 
     def next_event(self) -> Event | None:
-        """Return the next event, or None if more input, or an answer, is needed first."""
+        """Return the next event, or None if more input, or an answer, is needed first.
+
+        Of more than 256 KiB received at once the rest is opened only when the application has taken the first part. So
+        events drive a connection too: once they are used up, there may be a question or output that was not there.
+        """
+        if not self._events and self._opened >= _READ_AHEAD:
+            self._process()
         return self._events.popleft() if self._events else None
 
     def send(self, data: bytes) -> None:
@@ -287,6 +279,8 @@ class Connection:
         self._awaits_close_notify = self._established and not self._eof
         error = LocalError("data accepted during a renegotiation was not sent") if self._held else None
         self._end(error, AlertLevel.WARNING, AlertDescription.USER_CANCELED, remote=False)
+        if self._awaits_close_notify:
+            self._look_for_close_notify()
 
     def abort(self) -> None:
         """End here and now without telling the peer: a pending question is dropped, only the last one is asked."""
@@ -299,17 +293,23 @@ class Connection:
     # -------------------------------------------------------------------------------------------- the middle
 
     def _process(self) -> None:
-        """Work through buffered input until it is used up, an exit is pending, or the connection is over."""
+        """Work through buffered input until it is used up, an exit is pending, or the connection is over.
+
+        It waits as well for the application to take what has been opened: see :meth:`next_event`.
+        """
+        if not self._events:
+            self._opened = 0
         try:
-            while self._pending is None and not self.closed:
+            while self._pending is None and self._opened < _READ_AHEAD and not isinstance(self._state, states.Closed):
                 item = self._channel.next_item()
+                if isinstance(item, list):
+                    self._on_application_data(item)
+                    continue
                 if item is None:
                     if self._eof:
                         self._on_eof()
                     return
-                if isinstance(item, bytes):
-                    self._on_application_data(item)
-                elif isinstance(item, Received):
+                if isinstance(item, Received):
                     self._on_message(item)
                 elif isinstance(item, Alert):
                     self._on_alert(item)
@@ -320,10 +320,28 @@ class Connection:
         except Exception as error:
             self._fail(internal(error), AlertDescription.INTERNAL_ERROR)
 
+    def _receive_outside(self, data: bytes) -> None:
+        """Take bytes before the beginning or after the end."""
+        if not self.closed:
+            raise LocalError("start the connection before feeding it data")
+        if self._peer_closed and self._records.buffered < self._config.max_buffered_input:
+            self._records.receive_data(data)  # for trailing_data()
+        elif self._awaits_close_notify:
+            self._records.receive_data(data)
+            self._look_for_close_notify()
+
+    def _look_for_close_notify(self) -> None:
+        """Go through what has arrived since our own close_notify, for the peer's."""
+        seen = self._channel.saw_close_notify()
+        self._peer_closed = bool(seen)
+        self._awaits_close_notify = seen is None
+        if seen is not None:
+            self._records.forget_keys()
+
     def _feed(self, given: Input) -> None:
         """Run one step of the handshake and carry out its actions."""
         try:
-            result = self._step(given)
+            result = guarded_step(self._role, self._state, given, self._config)
             self._state = result.state
             for action in result.actions:
                 self._perform(action)
@@ -331,21 +349,6 @@ class Connection:
                 self._feed(result.replay)
         except (PeerError, ExitFailed) as error:
             self._fail(error, error.description)
-
-    def _step(self, given: Input) -> Step:
-        try:
-            return step(self._role, self._state, given, self._config)
-        except (PeerError, ExitFailed):
-            raise
-        except LocalError as error:
-            if isinstance(given, Answered):
-                # right for the phase, and yet no message holds it: a signature of 70 000 bytes
-                raise ExitFailed(given.call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
-            if isinstance(given, (Start, Renegotiate)):
-                raise  # the caller's own mistake
-            raise internal(error) from error
-        except Exception as error:
-            raise internal(error) from error
 
     def _perform(self, action: actions.Action) -> None:
         try:
@@ -355,14 +358,15 @@ class Connection:
         except Exception as error:
             raise internal(error) from error
 
-    def _on_application_data(self, fragment: bytes) -> None:
+    def _on_application_data(self, contents: list[bytes]) -> None:
         if not self._can_read:
             # §7.4.9: none before Finished has been verified
             raise UnexpectedMessage("application data before the handshake is complete")
-        if not fragment:
-            return
-        self._warnings = self._unanswered = 0
-        self._events.append(ApplicationData(fragment))
+        received = [ApplicationData(content) for content in contents if content]
+        if received:
+            self._warnings = self._unanswered = 0
+            self._events += received
+            self._opened += sum(map(len, contents))
 
     def _on_message(self, received: Received[Any]) -> None:
         message = received.message

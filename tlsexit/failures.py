@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tlsexit.alerts import InternalError, PeerError, TlsError
+from tlsexit.alerts import AlertDescription, ExitFailed, InternalError, LocalError, PeerError, TlsError
+from tlsexit.config import Config
+from tlsexit.constants import Role
+from tlsexit.handshake.flight import Step
+from tlsexit.handshake.inputs import Answered, Input, Renegotiate, Start
+from tlsexit.handshake.machine import step
+from tlsexit.handshake.states import State
 
 
 def drop_frames(error: TlsError) -> None:
@@ -24,3 +30,24 @@ def internal(error: Exception) -> InternalError:
     failure = InternalError(f"{type(error).__name__} on this side")
     failure.__cause__ = error
     return failure
+
+
+def guarded_step(role: Role, state: State, given: Input, config: Config) -> Step:
+    """Run one step of the handshake; whatever goes wrong on this side is an error that names an alert.
+
+    Raises :class:`PeerError` and :class:`ExitFailed`; :class:`LocalError` only for the caller's own mistake, in what it
+    starts itself.
+    """
+    try:
+        return step(role, state, given, config)
+    except (PeerError, ExitFailed):
+        raise
+    except LocalError as error:
+        if isinstance(given, Answered):
+            # right for the phase, and yet no message holds it: a signature of 70 000 bytes
+            raise ExitFailed(given.call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
+        if isinstance(given, (Start, Renegotiate)):
+            raise
+        raise internal(error) from error
+    except Exception as error:
+        raise internal(error) from error

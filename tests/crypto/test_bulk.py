@@ -57,16 +57,16 @@ def test_one_context_goes_on(keys: DirectionKeys, blocks: list[int]) -> None:
     assert [len(piece) for piece in encrypted] == [len(piece) for piece in pieces]
 
 
-@given(st.lists(st.binary(max_size=100), max_size=5))
+@given(st.binary(max_size=100), st.binary(max_size=100))
 @pytest.mark.parametrize("name", ["TLS_RSA_WITH_NULL_MD5", "TLS_RSA_WITH_NULL_SHA"])
-def test_mac(name: str, parts: list[bytes]) -> None:
+def test_mac(name: str, head: bytes, body: bytes) -> None:
     """R2246-5-01; the keyed context is not used up."""
     suite = SUITES[parse_suites(name)[0]]
     mac = new_mac(DirectionKeys(suite, b"k" * suite.mac.size, b"", b""))
-    expected = hmac.digest(b"k" * suite.mac.size, b"".join(parts), name[-3:].lower().replace("sha", "sha1"))
+    expected = hmac.digest(b"k" * suite.mac.size, head + body, name[-3:].lower().replace("sha", "sha1"))
     assert mac.size == suite.mac.size
-    assert mac.digest(*parts) == expected
-    assert mac.digest(b"".join(parts)) == expected
+    assert mac.digest(head, memoryview(body)) == expected
+    assert mac.digest(head + body) == expected
 
 
 @pytest.mark.parametrize("keys", KEYS, ids=cipher_name)

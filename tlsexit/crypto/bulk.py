@@ -58,11 +58,11 @@ class Mac:
         self.size = algorithm.digest_size
         """Length of a digest, in bytes."""
 
-    def digest(self, *parts: bytes | bytearray | memoryview) -> bytes:
-        """Return the MAC of the parts joined; calls do not influence each other."""
+    def digest(self, head: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
+        """Return the MAC of ``head`` and ``body`` joined; calls do not influence each other."""
         record = self._keyed.copy()
-        for part in parts:
-            record.update(part)
+        record.update(head)
+        record.update(body)
         return record.finalize()
 
 

@@ -313,8 +313,12 @@ class TlsProtocol(asyncio.Protocol):
         while not self.reading_paused or self.closing or self._lost:
             event = self.connection.next_event()
             if event is None:
-                return
-            if isinstance(event, ApplicationData):
+                if self._asked is not None or self.connection.pending_exit is None:
+                    return
+                # what was opened on the way has led to a question
+                self._answer_questions()
+                self._send()
+            elif isinstance(event, ApplicationData):
                 if not self.closing:
                     self.bytes_received += len(event.data)
                     self._call(self.application.data_received, event.data)

@@ -314,13 +314,18 @@ class TlsSocket:
 
     def _drive_exits(self) -> None:
         """Put all questions to the exit but the last, and see what has happened."""
-        self._run(_Unfinished(self._connection), self._timeout if self._deadline is None else self._left)
-        while (event := self._connection.next_event()) is not None:
-            if isinstance(event, ApplicationData):
-                self._received.append(event.data)
-            elif isinstance(event, HandshakeCompleted):
-                self._completed = True
-                self._global_area = event.global_area
+        asking = _Unfinished(self._connection)
+        while True:
+            self._run(asking, self._timeout if self._deadline is None else self._left)
+            while (event := self._connection.next_event()) is not None:
+                if isinstance(event, ApplicationData):
+                    self._received.append(event.data)
+                elif isinstance(event, HandshakeCompleted):
+                    self._completed = True
+                    self._global_area = event.global_area
+            # what was opened on the way may have led to a question
+            if asking.pending_exit is None:
+                return
 
     def _ask_last(self) -> None:
         """Tell the exit of the end, after the peer has been told: the exit may take its time."""

@@ -79,7 +79,7 @@ class RecordWriter:
         assert self._mac is not None
         # seq_num + TLSCompressed.type + .version + .length + .fragment (§6.2.3.1)
         header = self.sequence_number.to_bytes(8, "big") + bytes([content_type]) + how.version.to_bytes(2, "big")
-        return self._mac.digest(header, (len(covered) & 0xFFFF).to_bytes(2, "big"), covered)
+        return self._mac.digest(header + (len(covered) & 0xFFFF).to_bytes(2, "big"), covered)
 
     def _padding(self, length: int) -> bytes:
         """Return the shortest padding behind ``length`` bytes, with its padding_length (§6.2.3.2)."""

@@ -7,6 +7,9 @@ proportionally more calls, but not more copying.
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final
 
@@ -16,8 +19,7 @@ from tlsexit.constants import MAX_PLAINTEXT, RECORD_HEADER_LENGTH
 RECORD_HEADER: Final = Struct(">BHH")
 """type, version, length: the bytes before every fragment."""
 
-_SMALLEST_BUFFER: Final = 4096
-_KEPT_BUFFER: Final = 2**16
+_NOTHING: Final = memoryview(b"")
 
 
 class RecordReader:
@@ -28,7 +30,7 @@ class RecordReader:
     def __init__(self) -> None:
         # Whole records usually arrive in one chunk, which is then read where it lies; only a chunk that arrives
         # behind a leftover is copied.
-        self._buffer: bytes | bytearray = b""
+        self._buffer: memoryview | bytearray = _NOTHING
         self._offset = 0
         self.limit = MAX_PLAINTEXT
         """Largest acceptable fragment in bytes; depends on whether records are protected (§6.2.1, §6.2.3)."""
@@ -45,11 +47,11 @@ class RecordReader:
         buffer = self._buffer
         offset = self._offset
         if offset == len(buffer):
-            self._buffer = data
+            self._buffer = memoryview(data)
             self._offset = 0
             return
         if not isinstance(buffer, bytearray):
-            buffer = self._buffer = bytearray(memoryview(buffer)[offset:])
+            buffer = self._buffer = bytearray(buffer[offset:])
             self._offset = 0
         elif 2 * offset > len(buffer):  # moves at most as many bytes as have been consumed since the last move
             del buffer[:offset]
@@ -68,7 +70,7 @@ class RecordReader:
         self._offset += size
         return data
 
-    def next(self) -> tuple[int, int, bytes | bytearray] | None:
+    def next(self) -> tuple[int, int, memoryview | bytearray] | None:
         """Return type, version and fragment of the next record, or None as long as it is incomplete.
 
         A bad header is refused as soon as its five bytes are there, and stays where it is.
@@ -87,11 +89,32 @@ class RecordReader:
         stop = start + length
         if stop > len(buffer):
             return None
-        self._offset = stop
-        if stop == len(buffer):  # lets go of the caller's bytes
-            self._buffer = b""
-            self._offset = 0
+        self._consume(stop)
         return content_type, version, buffer[start:stop]
+
+    def next_of(self, content_type: int, most: int) -> list[memoryview | bytearray]:
+        """Return the fragments of the records that are next, complete, of this type and in order, at most ``most``.
+
+        The first that is not is left to :meth:`next`.
+        """
+        buffer, offset = self._buffer, self._offset
+        found: list[memoryview | bytearray] = []
+        while len(found) < most and offset + RECORD_HEADER_LENGTH <= len(buffer):
+            kind, version, length = RECORD_HEADER.unpack_from(buffer, offset)
+            start = offset + RECORD_HEADER_LENGTH
+            stop = start + length
+            if kind != content_type or version != self.version or length > self.limit or stop > len(buffer):
+                break
+            found.append(buffer[start:stop])
+            offset = stop
+        self._consume(offset)
+        return found
+
+    def _consume(self, offset: int) -> None:
+        self._offset = offset
+        if offset == len(self._buffer):  # lets go of the caller's bytes
+            self._buffer = _NOTHING
+            self._offset = 0
 
     def _check_version(self, version: int) -> None:
         # Until a version is agreed any minor number will do: the first ClientHello may be labelled {3,0} (RFC 2246
@@ -104,67 +127,45 @@ class RecordReader:
 
 
 class OutputBuffer:
-    """Records waiting to be sent, written where they stay until :meth:`take` copies them out.
+    """Records waiting to be sent, in the pieces in which they were made; joined, once, when they are taken."""
 
-    The memory is kept from write to write, because fresh memory costs as much as encryption; it is given back when
-    recent writes needed much less.
-    """
-
-    __slots__ = ("_memory", "_peak", "_start", "_stop")
+    __slots__ = ("_pieces", "_start")
 
     def __init__(self) -> None:
-        self._memory = memoryview(bytearray())
-        self._start = 0
-        self._stop = 0
-        self._peak = 0  # most bytes pending since the buffer was last empty
+        self._pieces: deque[bytes] = deque()
+        self._start = 0  # how much of the first piece has been taken
 
     def __len__(self) -> int:
-        return self._stop - self._start
+        return sum(map(len, self._pieces)) - self._start
 
-    def reserve(self, size: int) -> memoryview:
-        """Return writable memory of at least ``size`` bytes; what is put there counts from :meth:`commit` on."""
-        if self._stop + size > len(self._memory):
-            self._make_room(size)
-        return self._memory[self._stop :]
-
-    def commit(self, size: int) -> None:
-        """Declare the first ``size`` bytes of the reserved memory to be pending output."""
-        self._stop += size
-        pending = self._stop - self._start
-        if pending > self._peak:
-            self._peak = pending
+    def put(self, pieces: Iterable[bytes]) -> None:
+        """Add ``pieces`` behind what is pending."""
+        self._pieces.extend(pieces)
 
     def take(self, amount: int | None = None) -> bytes:
         """Remove and return the pending bytes, at most ``amount`` of them.
 
         Raises :class:`~tlsexit.alerts.LocalError` if ``amount`` is negative.
         """
-        if amount is None:
-            stop = self._stop
-        elif amount < 0:
-            raise LocalError(f"cannot take {amount} bytes")
-        else:
-            stop = min(self._stop, self._start + amount)
-        data = bytes(self._memory[self._start : stop])
-        self._start = stop
-        if stop == self._stop:
-            self._start = self._stop = 0
-            if len(self._memory) > max(_KEPT_BUFFER, 4 * self._peak):
-                self._memory = memoryview(bytearray())
-            self._peak = 0
+        if amount is not None or self._start:
+            return self._take_part(sys.maxsize if amount is None else amount)
+        data = b"".join(self._pieces)
+        self._pieces.clear()
         return data
 
-    def _make_room(self, size: int) -> None:
-        pending = len(self)
-        memory = self._memory
-        # Moving only when half of the memory becomes free keeps the moves proportional to the bytes written.
-        if not pending:
-            memory = memoryview(bytearray(max(size, _SMALLEST_BUFFER)))
-        elif 2 * (pending + size) > len(memory):
-            memory = memoryview(bytearray(2 * (pending + size)))
-        memory[:pending] = self._memory[self._start : self._stop]
-        self._memory = memory
-        self._start, self._stop = 0, pending
+    def _take_part(self, amount: int) -> bytes:
+        if amount < 0:
+            raise LocalError(f"cannot take {amount} bytes")
+        pieces, taken = self._pieces, []
+        while amount and pieces:
+            piece = pieces[0][self._start : self._start + amount]
+            taken.append(piece)
+            amount -= len(piece)
+            self._start += len(piece)
+            if self._start == len(pieces[0]):
+                pieces.popleft()
+                self._start = 0
+        return b"".join(taken)
 
 
 def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:
@@ -175,5 +176,8 @@ def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:
     makes the IV of the rest unpredictable; what follows in the same write was fixed before any of it could be seen.
     """
     pieces = [data[:1]] if split and len(data) > 1 else []
-    pieces += [data[start : start + limit] for start in range(len(pieces), len(data), limit)]
+    start = len(pieces)
+    while start < len(data):
+        pieces.append(data[start : start + limit])
+        start += limit
     return pieces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from tlsexit.alerts import LocalError, PeerError, RecordOverflow, UnexpectedMessage
@@ -115,23 +116,46 @@ class RecordLayer:
         record where there must not be one, or too many), and :class:`~tlsexit.alerts.LocalError` when the sequence
         numbers are used up.
         """
-        if self._failure is not None:
-            error_class, reason = self._failure
-            raise error_class(reason)
-        framed = self._reader.next()
-        if framed is None:
-            return None
-        content_type, version, fragment = framed
+        if self._failure is None:
+            framed = self._reader.next()
+            if framed is None:
+                return None
+            content_type, version, fragment = framed
+            contents = self._open(content_type, version, (fragment,))
+            if contents:
+                return Record(content_type, version, contents[0])
+        assert self._failure is not None
+        error_class, reason = self._failure
+        raise error_class(reason)
+
+    def next_data(self, most: int) -> list[bytes]:
+        """Return the contents of the application data records that are next, at most ``most``.
+
+        The short way for what most records are. An empty list leaves it to :meth:`next_record` to say what comes next.
+        """
+        version = self._reader.version
+        if self._failure is not None or version is None:
+            return []
+        fragments = self._reader.next_of(ContentType.APPLICATION_DATA, most)
+        return self._open(ContentType.APPLICATION_DATA, version, fragments) if fragments else []
+
+    def _open(self, content_type: int, version: int, fragments: Sequence[memoryview | bytearray]) -> list[bytes]:
+        """Return the contents of records in order, up to the first that is to be refused; that failure is kept."""
+        contents: list[bytes] = []
         try:
-            content = self._read_state.open(content_type, version, fragment)
-            if not 0 < len(content) <= self._max_received_fragment:
-                self._check_length(content_type, len(content))
-            else:
-                self._empty_records = 0
+            self._read_state.open(content_type, version, fragments, contents)
         except PeerError as error:
             self._failure = type(error), error.reason
-            raise
-        return Record(content_type, version, content)
+        for number, content in enumerate(contents):
+            if 0 < len(content) <= self._max_received_fragment:
+                self._empty_records = 0
+                continue
+            try:
+                self._check_length(content_type, len(content))
+            except PeerError as error:
+                self._failure = type(error), error.reason
+                return contents[:number]
+        return contents
 
     def change_read_keys(self, keys: DirectionKeys) -> None:
         """Make the pending read state current: the next record is the first under ``keys`` (§6.1).
@@ -193,18 +217,13 @@ class RecordLayer:
         """
         state = self._write_state
         version = self._reader.version or ProtocolVersion.TLS_1_0
-        view = memoryview(data).cast("B")
+        view = memoryview(data) if isinstance(data, bytes) else memoryview(data).cast("B")
         split = self._split_cbc and state.predictable_iv and content_type == ContentType.APPLICATION_DATA
-        memory = self._output.reserve(len(view) + state.overhead * (len(view) // self._max_fragment + 2))
-        size = 0
-        for fragment in fragments(view, self._max_fragment, split):
-            size += state.seal(content_type, version, fragment, memory[size:])
-        self._output.commit(size)
+        self._output.put(state.seal(content_type, version, fragments(view, self._max_fragment, split)))
 
     def send_bare(self, data: bytes) -> None:
         """Put ``data`` out as it is, outside any record: an SSL 2.0 ClientHello, on request (appendix E)."""
-        self._output.reserve(len(data))[: len(data)] = data
-        self._output.commit(len(data))
+        self._output.put([data])
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Make the pending write state current: the next record goes out under ``keys`` (§6.1).

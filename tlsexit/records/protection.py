@@ -13,16 +13,17 @@ cannot promise equal times beyond that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hmac import compare_digest
 from struct import Struct
-from typing import Final, NoReturn, Protocol, cast
-
-from cryptography.hazmat.primitives.ciphers import CipherContext
+from typing import Final, NoReturn, Protocol
 
 from tlsexit.alerts import BadRecordMac, LocalError
-from tlsexit.constants import MAX_CIPHERTEXT, MAX_PLAINTEXT, RECORD_HEADER_LENGTH
+from tlsexit.constants import MAX_CIPHERTEXT, MAX_PLAINTEXT
 from tlsexit.crypto.bulk import DirectionKeys, new_decryptor, new_encryptor, new_mac
 from tlsexit.records.framing import RECORD_HEADER
+
+Buffer = bytes | bytearray | memoryview
 
 MAX_SEQUENCE_NUMBER: Final = 2**64 - 1
 """The number of the last record that a connection state can protect (§6.1)."""
@@ -48,11 +49,11 @@ class ReadState(Protocol):
     def limit(self) -> int:
         """Longest fragment that a record may have on the wire, in bytes (§6.2)."""
 
-    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
-        """Return the content of a record.
+    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
+        """Add the contents of consecutive records of one type to ``contents``.
 
-        Raises :class:`~tlsexit.alerts.BadRecordMac` if it is not authentic, and :class:`~tlsexit.alerts.LocalError`
-        when the sequence numbers are used up.
+        Raises :class:`~tlsexit.alerts.BadRecordMac` at the first that is not authentic, and
+        :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up; what came before has been added.
         """
 
 
@@ -63,15 +64,11 @@ class WriteState(Protocol):
     """How many records this state has made (§6.1)."""
 
     @property
-    def overhead(self) -> int:
-        """Memory that :meth:`seal` needs beside the fragment's own length, in bytes."""
-
-    @property
     def predictable_iv(self) -> bool:
         """Whether a record's IV can be read off the record before (CBC, §6.2.3.2)."""
 
-    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
-        """Put the whole record, header included, at the start of ``output`` and return its length in bytes.
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+        """Return a record for each fragment, headers included, in pieces to be joined.
 
         Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
         """
@@ -107,23 +104,21 @@ class _NullState:
     __slots__ = ("sequence_number",)
 
     limit = MAX_PLAINTEXT
-    overhead = RECORD_HEADER_LENGTH
     predictable_iv = False
 
     def __init__(self) -> None:
         self.sequence_number = 0
 
-    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
-        self.sequence_number += 1
-        return bytes(fragment)
+    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
+        self.sequence_number += len(fragments)
+        contents += map(bytes, fragments)
 
-    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
-        self.sequence_number += 1
-        length = len(fragment)
-        RECORD_HEADER.pack_into(output, 0, content_type, version, length)
-        end = RECORD_HEADER_LENGTH + length
-        output[RECORD_HEADER_LENGTH:end] = fragment
-        return end
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+        self.sequence_number += len(fragments)
+        records: list[bytes] = []
+        for fragment in fragments:
+            records += (RECORD_HEADER.pack(content_type, version, len(fragment)), bytes(fragment))
+        return records
 
 
 class ForgottenState:
@@ -132,17 +127,16 @@ class ForgottenState:
     __slots__ = ("sequence_number",)
 
     limit = MAX_CIPHERTEXT
-    overhead = 0
     predictable_iv = False
 
     def __init__(self) -> None:
         self.sequence_number = 0
 
-    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
         """Raise :class:`~tlsexit.alerts.LocalError`."""
         raise LocalError("the keys of this connection have been forgotten")
 
-    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
         """Raise :class:`~tlsexit.alerts.LocalError`."""
         raise LocalError("the keys of this connection have been forgotten")
 
@@ -159,14 +153,16 @@ class _MacState:
         self._mac_size = keys.suite.mac.size
         self.sequence_number = 0
 
-    def _mac_input(self, content_type: int, version: int, length: int) -> bytes:
-        """Use up a sequence number and return what the MAC covers before ``length`` bytes of fragment (§6.2.3.1)."""
-        number = self.sequence_number
-        # "Sequence numbers are of type uint64 and may not exceed 2^64-1" (§6.1); a new handshake would be due.
-        if number > MAX_SEQUENCE_NUMBER:
+    def _use_numbers(self, count: int) -> int:
+        """Use up ``count`` sequence numbers and return the first of them.
+
+        "Sequence numbers are of type uint64 and may not exceed 2^64-1" (§6.1); a new handshake would be due.
+        """
+        first = self.sequence_number
+        if first + count - 1 > MAX_SEQUENCE_NUMBER:
             raise LocalError("the sequence numbers of this connection state are used up")
-        self.sequence_number = number + 1
-        return _MAC_INPUT.pack(number, content_type, version, length)
+        self.sequence_number = first + count
+        return first
 
 
 class _StreamReadState(_MacState):
@@ -178,16 +174,18 @@ class _StreamReadState(_MacState):
         super().__init__(keys)
         self._decryptor = new_decryptor(keys)
 
-    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
-        length = len(fragment) - self._mac_size
-        if length < 0:
-            _refuse()
-        plain = self._decryptor.update(fragment)
-        content = plain[:length]
-        mac = self._mac.digest(self._mac_input(content_type, version, length), content)
-        if not compare_digest(plain[length:], mac):
-            _refuse()
-        return content
+    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
+        decrypt, digest = self._decryptor.update, self._mac.digest
+        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
+            length = len(fragment) - self._mac_size
+            if length < 0:
+                _refuse()
+            plain = decrypt(fragment)
+            content = plain[:length]
+            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), content)
+            if not compare_digest(plain[length:], mac):
+                _refuse()
+            contents.append(content)
 
 
 class _BlockReadState(_MacState):
@@ -200,26 +198,28 @@ class _BlockReadState(_MacState):
         self._block_size = keys.suite.cipher.block_size
         self._decryptor = new_decryptor(keys)
 
-    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
+    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
+        decrypt, digest = self._decryptor.update, self._mac.digest
         mac_size = self._mac_size
-        longest = len(fragment) - mac_size - 1  # the content's length if the padding is zero bytes long
-        if longest < 0 or len(fragment) % self._block_size:
-            _refuse()
-        plain = self._decryptor.update(fragment)
-        length = longest - plain[-1]
-        if length < 0 or not compare_digest(plain[length + mac_size :], _PADDING[plain[-1]]):
-            # "assume a zero-length pad and then compute the MAC" (RFC 4346 §6.2.3.2)
-            length = longest
-            padded = False
-        else:
-            padded = True
-        content = plain[:length]
-        mac = self._mac.digest(self._mac_input(content_type, version, length), content)
-        if not (compare_digest(plain[length : length + mac_size], mac) and padded):
-            # Padding taken off is content not hashed: hash as many blocks in its place (Lucky Thirteen).
-            self._mac.digest(_FILLER[: _HASH_BLOCK * (_hash_blocks(longest) - _hash_blocks(length))])
-            _refuse()
-        return content
+        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
+            longest = len(fragment) - mac_size - 1  # the content's length if the padding is zero bytes long
+            if longest < 0 or len(fragment) % self._block_size:
+                _refuse()
+            plain = decrypt(fragment)
+            length = longest - plain[-1]
+            if length < 0 or not compare_digest(plain[length + mac_size :], _PADDING[plain[-1]]):
+                # "assume a zero-length pad and then compute the MAC" (RFC 4346 §6.2.3.2)
+                length = longest
+                padded = False
+            else:
+                padded = True
+            content = plain[:length]
+            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), content)
+            if not (compare_digest(plain[length : length + mac_size], mac) and padded):
+                # Padding taken off is content not hashed: hash as many blocks in its place (Lucky Thirteen).
+                digest(_FILLER[: _HASH_BLOCK * (_hash_blocks(longest) - _hash_blocks(length))])
+                _refuse()
+            contents.append(content)
 
 
 class _EncryptThenMacReadState(_BlockReadState):
@@ -227,68 +227,68 @@ class _EncryptThenMacReadState(_BlockReadState):
 
     __slots__ = ()
 
-    def open(self, content_type: int, version: int, fragment: bytes | bytearray) -> bytes:
-        length = len(fragment) - self._mac_size
-        if length < self._block_size or length % self._block_size:
-            _refuse()
-        ciphertext = fragment[:length]
-        mac = self._mac.digest(self._mac_input(content_type, version, length), ciphertext)
-        if not compare_digest(fragment[length:], mac):
-            _refuse()
-        # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
-        plain = self._decryptor.update(ciphertext)
-        padding = _PADDING[plain[-1]]
-        if not plain.endswith(padding):
-            _refuse()
-        return plain[: -len(padding)]
+    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
+        decrypt, digest = self._decryptor.update, self._mac.digest
+        mac_size, block_size = self._mac_size, self._block_size
+        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
+            length = len(fragment) - mac_size
+            if length < block_size or length % block_size:
+                _refuse()
+            ciphertext = fragment[:length]
+            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), ciphertext)
+            if not compare_digest(fragment[length:], mac):
+                _refuse()
+            # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
+            plain = decrypt(ciphertext)
+            padding = _PADDING[plain[-1]]
+            if not plain.endswith(padding):
+                _refuse()
+            contents.append(plain[: -len(padding)])
 
 
 class _StreamWriteState(_MacState):
     """GenericStreamCipher, the writing side (§6.2.3.1)."""
 
-    __slots__ = ("_encryptor", "overhead")
+    __slots__ = ("_encryptor",)
 
     predictable_iv = False
 
     def __init__(self, keys: DirectionKeys) -> None:
         super().__init__(keys)
         self._encryptor = new_encryptor(keys)
-        self.overhead = RECORD_HEADER_LENGTH + self._mac_size
 
-    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
-        length = len(fragment)
-        mac = self._mac.digest(self._mac_input(content_type, version, length), fragment)
-        RECORD_HEADER.pack_into(output, 0, content_type, version, length + self._mac_size)
-        start, middle, end = RECORD_HEADER_LENGTH, RECORD_HEADER_LENGTH + length, self.overhead + length
-        output[start:middle] = self._encryptor.update(fragment)
-        output[middle:end] = self._encryptor.update(mac)
-        return end
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+        encrypt, digest = self._encryptor.update, self._mac.digest
+        records: list[bytes] = []
+        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
+            mac = digest(_MAC_INPUT.pack(number, content_type, version, len(fragment)), fragment)
+            protected = encrypt(b"".join((fragment, mac)))
+            records += (RECORD_HEADER.pack(content_type, version, len(protected)), protected)
+        return records
 
 
 class _BlockWriteState(_MacState):
     """GenericBlockCipher, the writing side, with the shortest padding that fills the last block (§6.2.3.2)."""
 
-    __slots__ = ("_block_size", "_encryptor", "overhead")
+    __slots__ = ("_block_size", "_encryptor")
 
     predictable_iv = True
 
     def __init__(self, keys: DirectionKeys) -> None:
         super().__init__(keys)
         self._block_size = keys.suite.cipher.block_size
-        # Block ciphers are contexts of cryptography itself, which can write straight into the output: fresh memory for
-        # each record would cost as much as the encryption.
-        self._encryptor = cast("CipherContext", new_encryptor(keys))
-        # A block of padding, and one of room that the cipher context asks for and leaves alone.
-        self.overhead = RECORD_HEADER_LENGTH + self._mac_size + 2 * self._block_size
+        self._encryptor = new_encryptor(keys)
 
-    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
-        length = len(fragment)
-        mac = self._mac.digest(self._mac_input(content_type, version, length), fragment)
-        tail = mac + _PADDING[-(length + len(mac) + 1) % self._block_size]
-        RECORD_HEADER.pack_into(output, 0, content_type, version, length + len(tail))
-        # Content and tail go one after the other into the same chain, which saves joining them.
-        end = RECORD_HEADER_LENGTH + self._encryptor.update_into(fragment, output[RECORD_HEADER_LENGTH:])
-        return end + self._encryptor.update_into(tail, output[end:])
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+        encrypt, digest = self._encryptor.update, self._mac.digest
+        records: list[bytes] = []
+        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
+            length = len(fragment)
+            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), fragment)
+            padding = _PADDING[-(length + len(mac) + 1) % self._block_size]
+            protected = encrypt(b"".join((fragment, mac, padding)))
+            records += (RECORD_HEADER.pack(content_type, version, len(protected)), protected)
+        return records
 
 
 class _EncryptThenMacWriteState(_BlockWriteState):
@@ -296,16 +296,16 @@ class _EncryptThenMacWriteState(_BlockWriteState):
 
     __slots__ = ()
 
-    def seal(self, content_type: int, version: int, fragment: bytes | memoryview, output: memoryview) -> int:
-        padding = _PADDING[-(len(fragment) + 1) % self._block_size]
-        length = len(fragment) + len(padding)
-        mac_input = self._mac_input(content_type, version, length)
-        RECORD_HEADER.pack_into(output, 0, content_type, version, length + self._mac_size)
-        end = RECORD_HEADER_LENGTH + self._encryptor.update_into(fragment, output[RECORD_HEADER_LENGTH:])
-        end += self._encryptor.update_into(padding, output[end:])
-        mac = self._mac.digest(mac_input, output[RECORD_HEADER_LENGTH:end])
-        output[end : end + len(mac)] = mac
-        return end + len(mac)
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+        encrypt, digest = self._encryptor.update, self._mac.digest
+        records: list[bytes] = []
+        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
+            padding = _PADDING[-(len(fragment) + 1) % self._block_size]
+            ciphertext = encrypt(b"".join((fragment, padding)))
+            length = len(ciphertext)
+            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), ciphertext)
+            records += (RECORD_HEADER.pack(content_type, version, length + self._mac_size), ciphertext, mac)
+        return records
 
 
 def _encrypts_then_macs(keys: DirectionKeys) -> bool:
