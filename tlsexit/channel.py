@@ -53,6 +53,8 @@ class Channel:
         "_opening",
         "_ready",
         "_unread",
+        "awaits_close_notify",
+        "peer_closed",
         "records",
     )
 
@@ -75,6 +77,10 @@ class Channel:
         # whether anything but records may hold the next item: data records then pass without a look at the rest
         self._unread = True
         self._accept_v2_client_hello = accept_v2_client_hello
+        self.peer_closed = False
+        """Whether the peer's close_notify has arrived."""
+        self.awaits_close_notify = False
+        """Whether our own has been sent, and the peer's is still to come."""
 
     # -------------------------------------------------------------------------------------------- input
 
@@ -163,18 +169,35 @@ class Channel:
         if self._ignored > self._config.max_ignored_records:
             raise UnexpectedMessage(f"too many records of unknown type, the last of type {content_type}")
 
-    def saw_close_notify(self) -> bool | None:
-        """Discard what has arrived up to the peer's close_notify: True if it is there, None if it may yet come.
+    # -------------------------------------------------------------------------------------------- after the end
 
-        False means that it never will: the stream is broken (§7.2.1, after our own close_notify).
+    def receive_after_end(self, data: bytes) -> None:
+        """Take bytes once the connection is over: only the peer's close_notify counts, and what follows it is kept."""
+        if self.peer_closed:
+            if self.records.buffered < self._config.max_buffered_input:
+                self.records.receive_data(data)
+        elif self.awaits_close_notify:
+            self.records.receive_data(data)
+            self.look_for_close_notify()
+
+    def look_for_close_notify(self) -> None:
+        """Discard what has arrived up to the peer's close_notify, if that is awaited (§7.2.1).
+
+        The keys are forgotten when it is there, or when the stream is broken and it can never come.
         """
         try:
-            while (record := self.records.next_record()) is not None:
+            while self.awaits_close_notify and (record := self.records.next_record()) is not None:
                 if record.content_type == ContentType.ALERT and _CLOSE_NOTIFY in self._alerts.feed(record.fragment):
-                    return True
+                    self.peer_closed = True
+                    self.stop_waiting()
         except PeerError:
-            return False
-        return None
+            self.stop_waiting()
+
+    def stop_waiting(self) -> None:
+        """The peer's close_notify has come or cannot come any more."""
+        if self.awaits_close_notify:
+            self.awaits_close_notify = False
+            self.records.forget_keys()
 
     # -------------------------------------------------------------------------------------------- output
 

@@ -103,8 +103,6 @@ class Connection:
         self._unanswered = 0
         self._eof = False
         self._opened = 0  # bytes of application data, since the events were last used up
-        self._awaits_close_notify = False
-        self._peer_closed = False
         self._held: list[bytes] = []
         self._held_size = 0
         self._proven: SessionContext | None = None
@@ -155,7 +153,12 @@ class Connection:
     @property
     def peer_closed(self) -> bool:
         """Whether the peer's close_notify has arrived; only then may the transport be used for something else."""
-        return self._peer_closed
+        return self._channel.peer_closed
+
+    @property
+    def awaits_close_notify(self) -> bool:
+        """Whether this end has closed, and the peer's close_notify may still come."""
+        return self._channel.awaits_close_notify
 
     @property
     def error(self) -> TlsError | None:
@@ -181,7 +184,9 @@ class Connection:
         What follows the peer's close_notify is kept for :meth:`trailing_data`, up to ``Config.max_buffered_input``.
         """
         if isinstance(self._state, _NOT_LIVE):
-            self._receive_outside(data)
+            if not self.closed:
+                raise LocalError("start the connection before feeding it data")
+            self._channel.receive_after_end(data)
             return
         if self._pending is not None and self._records.buffered + len(data) > self._config.max_buffered_input:
             raise LocalError(f"{self._pending.phase.value} is pending; answer it before reading on")
@@ -191,9 +196,8 @@ class Connection:
     def receive_eof(self) -> None:
         """The transport has ended. Without close_notify that is a truncation, and reported as one (§7.2.1)."""
         self._eof = True
-        if self.closed and self._awaits_close_notify:
-            self._awaits_close_notify = False
-            self._records.forget_keys()
+        if self.closed:
+            self._channel.stop_waiting()
         elif isinstance(self._state, states.Idle):
             # nothing has begun: no question, and no error either
             self.close()
@@ -229,7 +233,7 @@ class Connection:
 
     def trailing_data(self) -> bytes:
         """Return the bytes that followed the peer's close_notify: they are not TLS (§7.2.1)."""
-        return self._records.take_rest() if self._peer_closed else b""
+        return self._records.take_rest() if self._channel.peer_closed else b""
 
     def next_event(self) -> Event | None:
         """Return the next event, or None if more input, or an answer, is needed first.
@@ -276,11 +280,10 @@ class Connection:
         if not self._established:
             self._channel.send_alert(AlertLevel.WARNING, AlertDescription.USER_CANCELED)
         self._channel.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
-        self._awaits_close_notify = self._established and not self._eof
+        self._channel.awaits_close_notify = self._established and not self._eof
         error = LocalError("data accepted during a renegotiation was not sent") if self._held else None
         self._end(error, AlertLevel.WARNING, AlertDescription.USER_CANCELED, remote=False)
-        if self._awaits_close_notify:
-            self._look_for_close_notify()
+        self._channel.look_for_close_notify()
 
     def abort(self) -> None:
         """End here and now without telling the peer: a pending question is dropped, only the last one is asked."""
@@ -319,24 +322,6 @@ class Connection:
             self._fail(error, error.description)
         except Exception as error:
             self._fail(internal(error), AlertDescription.INTERNAL_ERROR)
-
-    def _receive_outside(self, data: bytes) -> None:
-        """Take bytes before the beginning or after the end."""
-        if not self.closed:
-            raise LocalError("start the connection before feeding it data")
-        if self._peer_closed and self._records.buffered < self._config.max_buffered_input:
-            self._records.receive_data(data)  # for trailing_data()
-        elif self._awaits_close_notify:
-            self._records.receive_data(data)
-            self._look_for_close_notify()
-
-    def _look_for_close_notify(self) -> None:
-        """Go through what has arrived since our own close_notify, for the peer's."""
-        seen = self._channel.saw_close_notify()
-        self._peer_closed = bool(seen)
-        self._awaits_close_notify = seen is None
-        if seen is not None:
-            self._records.forget_keys()
 
     def _feed(self, given: Input) -> None:
         """Run one step of the handshake and carry out its actions."""
@@ -380,7 +365,7 @@ class Connection:
     def _on_alert(self, alert: Alert) -> None:
         if alert.description == AlertDescription.CLOSE_NOTIFY:
             # §7.2.1: answer with our own, discard pending writes, close at once
-            self._peer_closed = True
+            self._channel.peer_closed = True
             self._channel.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
             error = None if self._established else AlertReceived(alert.description)
             self._end(error, AlertLevel.WARNING, alert.description, remote=True)
@@ -426,7 +411,7 @@ class Connection:
             self._state = states.Closed(context)
         self._error = error
         self._can_read = self._can_write = False
-        if not self._awaits_close_notify:
+        if not self._channel.awaits_close_notify:
             self._records.forget_keys()
         self._events.append(Closed(error))
         if asked_done:

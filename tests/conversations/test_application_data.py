@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.conversation import carries_data, established, honest, opposite, refused
 from tests.support.ends import DHE_RSA, RSA, RSA_RC4, client_end, handshake, server_end
 from tests.support.forge import Forge
-from tests.support.pair import pump
+from tests.support.pair import End, pump
 from tests.support.traces import server_trace, until
-from tlsexit.alerts import AlertDescription, LocalError
-from tlsexit.constants import Role
+from tlsexit.alerts import AlertDescription, BadRecordMac, LocalError
+from tlsexit.constants import ContentType, Role
 from tlsexit.crypto.suites import SUITES
-from tlsexit.events import ApplicationData
+from tlsexit.events import ApplicationData, Closed
+from tlsexit.exits.calls import EndSessionCall
 
 TRACES = {role: honest(role, DHE_RSA, mutual=True) for role in Role}
 
@@ -85,3 +90,70 @@ def test_sending_nothing_sends_nothing() -> None:
     handshake(client, server)
     client.connection.send(b"")
     assert client.connection.data_to_send() == b""
+
+
+# ------------------------------------------------------------------------------------------------ more than one sip
+
+MUCH = bytes(i * 7 & 0xFF for i in range(10**6))
+
+
+def written_at_once(suite: int) -> tuple[End, bytes]:
+    """Return a server that is established, and what its client has to say: much data, and close_notify behind it."""
+    client, server = client_end(suite), server_end(suite)
+    handshake(client, server)
+    client.connection.send(MUCH)
+    client.connection.close()
+    client.drive()
+    return server, client.connection.data_to_send()
+
+
+@pytest.mark.parametrize("suite", [RSA, RSA_RC4], ids=lambda suite: SUITES[suite].name)
+def test_much_at_once_is_opened_as_it_is_taken(suite: int) -> None:
+    """Nothing is lost, and what comes behind the data happens when the data has been taken."""
+    server, wire = written_at_once(suite)
+    server.connection.receive_data(wire)
+    assert not server.connection.closed
+    assert server.connection.pending_exit is None
+    server.drive()
+    assert server.received == MUCH
+    assert isinstance(server.events[-1], Closed)
+    assert isinstance(server.connection.pending_exit, EndSessionCall)
+    assert server.connection.data_to_send()[0] == ContentType.ALERT
+
+
+@given(cuts=st.lists(st.integers(1, 10**6), max_size=6))
+@settings(max_examples=10, deadline=None)
+def test_much_in_any_chunks(cuts: list[int]) -> None:
+    """The same events as at once, whatever of them has been taken between two chunks."""
+    server, wire = written_at_once(RSA)
+    for start, stop in pairwise([0, *sorted(cuts), len(wire)]):
+        server.connection.receive_data(wire[start:stop])
+        if start % 2:
+            server.drive()
+    server.drive()
+    assert server.received == MUCH
+    assert server.connection.peer_closed
+    assert server.connection.error is None
+
+
+def test_a_broken_record_far_behind_spoils_nothing_before_it() -> None:
+    """What was authentic is handed out, then the connection ends with the alert of the broken one."""
+    server, wire = written_at_once(RSA)
+    broken = bytearray(wire)
+    broken[900_000] ^= 1
+    server.connection.receive_data(bytes(broken))
+    server.drive()
+    assert MUCH.startswith(server.received)
+    assert len(server.received) > 850_000
+    assert isinstance(server.connection.error, BadRecordMac)
+    assert server.connection.data_to_send()
+
+
+def test_closing_before_all_has_been_taken() -> None:
+    """R2246-7.2.1-03: what has not been opened is ignored; the peer's close_notify behind it still counts."""
+    server, wire = written_at_once(RSA)
+    server.connection.receive_data(wire)
+    server.connection.close()
+    server.drive()
+    assert server.connection.peer_closed
+    assert MUCH.startswith(server.received)

@@ -68,8 +68,8 @@ _RECORDS: Final = (
         "R4346-7.2.2-01 R2246-6.2.3.2-09",
         (
             "records.protection",
-            "            padded = False\n        else:",
-            '            raise DecodeError("the padding is wrong")\n        else:',
+            "                padded = False\n            else:",
+            '                raise DecodeError("the padding is wrong")\n            else:',
         ),
         ("records.protection", "import BadRecordMac, LocalError", "import BadRecordMac, DecodeError, LocalError"),
     ),
@@ -78,7 +78,7 @@ _RECORDS: Final = (
         "the sequence number stays what it is, so that a record can be sent again",
         SERVER,
         "R2246-6.1-09 R2246-6.2.3-03",
-        ("records.protection", "        self.sequence_number = number + 1\n", ""),
+        ("records.protection", "        self.sequence_number = first + count\n", ""),
     ),
     _fault(
         "sequence-number-not-reset",
@@ -99,8 +99,11 @@ _RECORDS: Final = (
         "R2246-6.2.3-02 R2246-6.2.3.1-01",
         (
             "records.protection",
-            "        return _MAC_INPUT.pack(number, content_type, version, length)",
-            "        return _MAC_INPUT.pack(number, 23, version, length)",
+            '_MAC_INPUT: Final = Struct(">QBHH")\n',
+            "class _Blind(Struct):\n"
+            "    def pack(self, number, content_type, version, length):\n"
+            "        return super().pack(number, 23, version, length)\n\n\n"
+            '_MAC_INPUT: Final = _Blind(">QBHH")\n',
         ),
     ),
     _fault(
@@ -111,8 +114,8 @@ _RECORDS: Final = (
         ("records.framing", "        self.limit = MAX_PLAINTEXT\n", "        self.limit = MAX_PLAINTEXT + 1\n"),
         (
             "records.layer",
-            "            if not 0 < len(content) <= self._max_received_fragment:\n",
-            "            if not 0 < len(content) <= self._max_received_fragment + 1:\n",
+            "            if 0 < len(content) <= self._max_received_fragment:\n",
+            "            if 0 < len(content) <= self._max_received_fragment + 1:\n",
         ),
     ),
     _fault(
@@ -168,9 +171,9 @@ _ALERTS: Final = (
         "R2246-7.2.1-02",
         (
             "connection",
-            "            self._peer_closed = True\n"
+            "            self._channel.peer_closed = True\n"
             "            self._channel.send_alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)\n",
-            "            self._peer_closed = True\n",
+            "            self._channel.peer_closed = True\n",
         ),
     ),
     _fault(

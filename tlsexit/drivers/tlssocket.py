@@ -168,7 +168,7 @@ class TlsSocket:
             if self._cut_off:
                 raise LocalError("an earlier write was cut off; the peer cannot be told of the end")
             while not connection.peer_closed:
-                if not connection._awaits_close_notify:
+                if not connection.awaits_close_notify:
                     raise TruncatedError("the peer's close_notify never came, and the stream is broken")
                 # the bytes behind the peer's close_notify belong to whatever the transport carries next
                 data = self._receive()
