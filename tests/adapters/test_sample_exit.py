@@ -18,10 +18,13 @@ from tests.support.openssl_peer import s_client, s_server
 from tests.support.pair import pump
 from tests.support.pki import pki
 from tests.support.serving import serving
+from tests.support.sockets import receive
 from tlsexit.adapters.clib import INCLUDE, SAMPLE, CExit
 from tlsexit.alerts import AlertDescription, ExitFailed
 from tlsexit.cli import codes
-from tlsexit.profile import Verify
+from tlsexit.constants import Role
+from tlsexit.drivers.blocking import connect
+from tlsexit.profile import Profile, Verify
 
 SOURCE = SAMPLE.read_text(encoding="ascii")
 
@@ -107,7 +110,8 @@ def test_a_server_with_openssl(files: Files, tmp_path: Path, sample_library: Pat
         "HandshakeDone role=S -> 0",
         "EndSession role=S -> 1",
     ]
-    assert logged(tmp_path)[-2:] == ["CheckCertificate role=S -> -1", "HandshakeAlert role=S alert=44 local -> 1"]
+    ended = [line for line in logged(tmp_path) if not line.startswith("EndTask")]
+    assert ended[-2:] == ["CheckCertificate role=S -> -1", "HandshakeAlert role=S alert=44 local -> 1"]
 
 
 @pytest.mark.interop
@@ -212,11 +216,20 @@ def test_a_revocation_list_that_cannot_be_read(
 
 @pytest.mark.interop
 def test_a_crash_under_serve(files: Files, tmp_path: Path) -> None:
-    """What the library takes down is the process that it is in; the peer sees its connection end."""
-    body = "if (com->phase == PKI_GET_CERTIFICATE) *(volatile int *)0 = 1; return com->phase != PKI_START_TASK;"
+    """A library that crashes takes down its task: the session of another goes on, and the next client is served."""
+    crash = "if (com->phase == PKI_GET_CERTIFICATE && com->server_name.length == 5) *(volatile int *)0 = 1;"
+    body = f"{crash} return com->phase == PKI_START_TASK ? PKI_HANDLED : PKI_NOT_HANDLED;"
     source = f'#include "cftpkie.h"\nint cftpkie(struct pkicom *com) {{ {body} }}\n'
     library = compile_text(source, tmp_path / "crash.so")
-    with serving("--cert", files.server, "--exit", f"c:{library}") as server:
-        done = s_client(server.port)
-    assert done.returncode != 0
-    assert "no peer certificate available" in done.output
+    tasks = ("--max-tasks", "2", "--sessions-per-task", "1")
+    with serving("--cert", files.server, "--echo", *tasks, "--exit", f"c:{library}") as server:
+        client = Profile.client(server_name="localhost")
+        with connect(("127.0.0.1", server.port), client, pki=pki().builtin(Role.CLIENT)) as established:
+            server.wait_for("full handshake")
+            crashed = s_client(server.port, "-servername", "crash")
+            assert "no peer certificate available" in crashed.output
+            established.sendall(b"still here")
+            assert receive(established, 10) == b"still here"
+            with connect(("127.0.0.1", server.port), client, pki=pki().builtin(Role.CLIENT)) as after:
+                after.sendall(b"and here")
+                assert receive(after, 8) == b"and here"

@@ -8,9 +8,14 @@ import pytest
 
 from tests.support import demo_exits
 from tests.support.c_exits import Probe
+from tests.support.softhsm import PIN, Token
 from tlsexit.adapters.clib import CExit
-from tlsexit.adapters.specs import load_exit
+from tlsexit.adapters.hsm import Pkcs11Exit
+from tlsexit.adapters.specs import load_exit, pin_wanted
 from tlsexit.alerts import LocalError
+from tlsexit.exits.answers import Handled
+from tlsexit.exits.calls import StartTaskCall
+from tlsexit.exits.context import TaskContext
 
 
 def test_python() -> None:
@@ -54,3 +59,23 @@ def test_a_module_with_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "needy_exit.py").write_text("import no_such_thing\n")
     with pytest.raises(LocalError, match="needy_exit cannot be imported: No module named 'no_such_thing'"):
         load_exit(f"{tmp_path}/needy_exit.py:Exit")
+
+
+@pytest.mark.parametrize(
+    ("spec", "token"),
+    [
+        ("tests.support.demo_exits:Refuser", None),
+        ("c:library.so", None),
+        (f"pkcs11:token=t;object=k?module-path={__file__}", "t/k"),
+        (f"PKCS11:token=t?module-path={__file__}", "t"),
+        (f"pkcs11:token=t?module-path={__file__}&pin-source=env:PIN", None),
+    ],
+)
+def test_whose_pin_is_wanted(spec: str, token: str | None) -> None:
+    assert pin_wanted(spec) == token
+
+
+def test_a_token(hsm: dict[str, Token]) -> None:
+    exits = load_exit(hsm["server"].uri("rsa", pin_source=""), PIN)
+    assert isinstance(exits, Pkcs11Exit)
+    assert exits.start_task(StartTaskCall(TaskContext(1))) == Handled()

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_an
 from tests.support.command import PASSWORD, Files, Ran, run
 from tests.support.pki import pki
 from tlsexit.cli import codes
-from tlsexit.cli.options import load_exit, parse_address, parse_listening_address
+from tlsexit.cli.options import exit_pin, load_exit, parse_address, parse_listening_address
 from tlsexit.cli.problems import Problem
 
 EXITS = "tests.support.demo_exits"
@@ -229,3 +229,25 @@ def test_no_exit_is_no_exit() -> None:
 def test_what_does_not_name_an_exit(name: str) -> None:
     with pytest.raises(Problem, match="does not name an exit"):
         load_exit(name)
+
+
+def test_the_pin_of_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for at the terminal, and only if nothing else says where it is."""
+    asked: list[str] = []
+
+    def prompt(text: str, **options: object) -> str:
+        assert options["hide_input"]
+        asked.append(text)
+        return "1234"
+
+    monkeypatch.setattr("click.prompt", prompt)
+    uri = f"pkcs11:token=t;object=k?module-path={__file__}"
+    assert exit_pin(uri) is None
+    monkeypatch.setattr("tlsexit.cli.options.on_terminal", lambda: True)
+    assert exit_pin(uri) == "1234"
+    assert exit_pin(f"{uri}&pin-source=env:PIN") is None
+    assert exit_pin("tests.support.demo_exits:Refuser") is None
+    assert exit_pin(None) is None
+    assert asked == ["PIN of t/k"]
+    with pytest.raises(Problem, match="is not an attribute here"):
+        exit_pin("pkcs11:tokn=t")

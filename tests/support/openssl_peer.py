@@ -30,8 +30,8 @@ def needs_program(name: str, package: str) -> None:
 def s_client(port: int, *options: str | Path, ciphers: str = "ALL") -> Completed:
     """Run a client that sends a request for a page and prints the answer."""
     needs_program("openssl", "Debian's openssl")
-    command: Command = ["openssl", "s_client", "-connect", f"{HOST}:{port}", "-tls1", "-ign_eof", *options]
-    return run([*command, "-cipher", f"{ciphers}:{LEVEL}", "-servername", "localhost"], send=REQUEST)
+    command: Command = ["openssl", "s_client", "-connect", f"{HOST}:{port}", "-tls1", "-ign_eof"]
+    return run([*command, "-cipher", f"{ciphers}:{LEVEL}", "-servername", "localhost", *options], send=REQUEST)
 
 
 def s_server(log: Path, *options: str | Path, ciphers: str = "ALL") -> AbstractContextManager[Server]:

@@ -12,18 +12,30 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tlsexit.alerts import LocalError
 
 
-def load_exit(spec: str, ask_pin: Callable[[str], str] | None = None) -> object:
+def pin_wanted(spec: str) -> str | None:
+    """Return the name of the token whose PIN has to be asked for, if ``spec`` names one and not where its PIN is.
+
+    Raises :class:`LocalError` for a URI that is none.
+    """
+    if not spec.lower().startswith("pkcs11:"):
+        return None
+    from tlsexit.adapters.pkcs11_uri import parse_uri
+
+    uri = parse_uri(spec)
+    return uri.name if uri.pin_source is None else None
+
+
+def load_exit(spec: str, pin: str | None = None) -> object:
     """Return the exit that ``spec`` names; :class:`LocalError` in one sentence if there is none.
 
-    Python modules are looked for in the current directory too, and a class is called to make an exit. ``ask_pin`` gets
-    the PIN of a token, whose name it is given, if the URI does not say where it is. Load an exit in
+    Python modules are looked for in the current directory too, and a class is called to make an exit. ``pin`` is that
+    of a token (:func:`pin_wanted`). Load an exit in
     the process that uses it: libraries and connections do not survive a fork.
     """
     kind, _, rest = spec.partition(":")
@@ -31,13 +43,10 @@ def load_exit(spec: str, ask_pin: Callable[[str], str] | None = None) -> object:
         from tlsexit.adapters.clib import CExit
 
         return CExit(rest)
-    if kind == "pkcs11":
+    if kind.lower() == "pkcs11":
         from tlsexit.adapters.hsm import Pkcs11Exit
-        from tlsexit.adapters.pkcs11_uri import parse_uri
 
-        uri = parse_uri(spec)
-        pin = ask_pin(uri.name) if ask_pin is not None and uri.pin_source is None else None
-        return Pkcs11Exit(uri, pin=pin)
+        return Pkcs11Exit(spec, pin=pin)
     return _python_exit(spec)
 
 

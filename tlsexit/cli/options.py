@@ -264,16 +264,28 @@ def warn_of_weak(suites: tuple[int, ...] | None) -> None:
 # ------------------------------------------------------------------------------------------------ exits
 
 
-def load_exit(spec: str | None) -> object:
+def load_exit(spec: str | None, pin: str | None = None) -> object:
     """Return the exit that an option names, None for none; :class:`Problem` if it cannot be had."""
     if spec is None:
         return None
     from tlsexit.adapters.specs import load_exit as load
 
     with usage_problems():
-        return load(spec, _ask_pin if on_terminal() else None)
+        return load(spec, exit_pin(spec) if pin is None else pin)
 
 
-def _ask_pin(token: str) -> str:
+def exit_pin(spec: str | None) -> str | None:
+    """Ask at the terminal for the PIN of the token that an option names; None if that is not needed, or nobody there.
+
+    A process that passes the option on asks before: the others have no terminal.
+    """
+    if spec is None:
+        return None
+    from tlsexit.adapters.specs import pin_wanted
+
+    with usage_problems():
+        token = pin_wanted(spec)
+    if token is None or not on_terminal():
+        return None
     pin: str = click.prompt(f"PIN of {token}", hide_input=True, err=True)
     return pin

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TextIO, cast
 
@@ -31,11 +31,12 @@ ERR: Final = "err"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What to serve. ``timeout`` in seconds is that of a handshake; ``exit_spec`` names an exit."""
+    """What to serve. ``timeout`` in seconds is that of a handshake; ``exit_spec`` names an exit, with its PIN."""
 
     profile: Profile
     pki: PkiSource
     exit_spec: str | None = None
+    exit_pin: str | None = field(default=None, repr=False)
     mode: Mode = Mode.COUNT
     timeout: float = 60.0
     resumption: bool = True
@@ -62,7 +63,7 @@ def plan(
     settings: Settings, config: Config, out: Console, err: Console, report: Callable[[str], None] | None = None
 ) -> Plan:
     """Make in this process what the settings name. Raises :class:`Problem` for what is not there."""
-    exits = load_exit(settings.exit_spec)
+    exits = load_exit(settings.exit_spec, settings.exit_pin)
     with usage_problems():
         pki = settings.pki.build()
     if not settings.resumption:
