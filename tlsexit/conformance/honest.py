@@ -7,6 +7,7 @@ from dataclasses import replace
 from tlsexit.constants import Role
 from tlsexit.crypto.groups import NamedCurve
 from tlsexit.handshake import extensions as ext
+from tlsexit.handshake.agreement import needs_server_key_exchange
 from tlsexit.handshake.enums import ExtensionType
 from tlsexit.puppet import Puppet, Step, honest_client
 from tlsexit.puppet.steps import (
@@ -33,7 +34,7 @@ def honest_server(*, request: bool = False) -> tuple[Step, ...]:
     steps = [
         server_hello,
         replace(certificate_message, when=lambda puppet: _full(puppet) and puppet.exchange.certificate is not None),
-        replace(server_key_exchange, when=lambda puppet: _full(puppet) and puppet.exchange.server_key_exchange),
+        replace(server_key_exchange, when=_has_key_exchange),
         replace(server_hello_done, when=_full),
         change_cipher_spec,
         finished,
@@ -45,6 +46,10 @@ def honest_server(*, request: bool = False) -> tuple[Step, ...]:
 
 def _full(puppet: Puppet) -> bool:
     return not puppet.resumed
+
+
+def _has_key_exchange(puppet: Puppet) -> bool:
+    return _full(puppet) and needs_server_key_exchange(puppet.exchange, puppet.own_key.public_key())
 
 
 def curve_extensions() -> tuple[ext.Extension, ...]:
