@@ -29,6 +29,7 @@ from tlsexit.conformance.needs import ANONYMOUS, DHE, EPHEMERAL, RSA, RSA_EXPORT
 from tlsexit.conformance.probes.section_7_3 import server_flight
 from tlsexit.conformance.talk import Talk
 from tlsexit.crypto.export import temporary_rsa_key
+from tlsexit.crypto.groups import DHKeyPair, dh_group
 from tlsexit.crypto.keyops import key_type, sign, verify
 from tlsexit.crypto.suites import KeyType
 from tlsexit.handshake import keyexchange as kx
@@ -37,6 +38,7 @@ from tlsexit.handshake.codec import encode
 from tlsexit.handshake.keyexchange import ServerKeyExchange
 from tlsexit.puppet import Puppet, Step
 from tlsexit.puppet.steps import server_key_exchange, server_key_exchange_with, server_params
+from tlsexit.wire import build
 
 section = Group("7.4.3")
 
@@ -54,6 +56,18 @@ def cut(params: bytes) -> list[bytes]:
         found.append(params[2 : 2 + size])
         params = params[2 + size :]
     return found
+
+
+def group_of(name: str) -> Callable[[Puppet], bytes]:
+    """Parameters over a well-known group."""
+
+    def params(puppet: Puppet) -> bytes:
+        pair = DHKeyPair.generate(dh_group(name))
+        puppet.key_pair = pair
+        prime = pair.params.p.to_bytes((pair.params.bits + 7) // 8, "big")
+        return build(kx.SERVER_DH_PARAMS, kx.ServerDHParams(prime, b"\2", pair.public))
+
+    return params
 
 
 def with_params(change: Callable[..., bytes]) -> Step:
