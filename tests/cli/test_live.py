@@ -11,12 +11,14 @@ from tlsexit.cli.live import duration, picture, size
 from tlsexit.drivers.monitor import SessionStatus, TaskState, TaskStatus
 
 
-def drawn(tasks: tuple[TaskStatus, ...], sessions: tuple[SessionStatus, ...], most: int = 10) -> list[list[str]]:
+def drawn(
+    tasks: tuple[TaskStatus, ...], sessions: tuple[SessionStatus, ...], most: int = 10, width: int = 150
+) -> list[list[str]]:
     """The words of each line."""
-    console = Console(file=io.StringIO(), width=150, color_system=None, markup=False)
+    console = Console(file=io.StringIO(), width=width, color_system=None, markup=False)
     console.print(picture(tasks, sessions, most))
     assert isinstance(console.file, io.StringIO)
-    return [line.replace("┃", " ").replace("│", " ").split() for line in console.file.getvalue().splitlines()]
+    return [line.split() for line in console.file.getvalue().splitlines()]
 
 
 def session(number: int, *, suite: int | None = 0x002F, resumed: bool = False) -> SessionStatus:
@@ -42,6 +44,11 @@ def test_sessions_have_a_row_each() -> None:
     assert ["#2", "7", "3", "[::1]:2", "RSA_WITH_AES_128_CBC_SHA,", "resumed", "1.2k", "20M", "1m05"] in lines
     assert ["#3", "7", "[::1]:3", "handshake", "1.2k", "20M", "1m05"] in lines
     assert any("0xFFFF" in line for line in lines)
+
+
+def test_on_a_narrow_screen_the_suite_gives_way() -> None:
+    lines = drawn((), (session(1, resumed=True),), width=70)
+    assert ["#1", "7", "3", "[::1]:1", "RSA_WITH_AES_128_CBC_SH…", "1.2k", "20M", "1m05"] in lines
 
 
 def test_more_sessions_than_fit_are_counted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -61,7 +61,7 @@ class LiveTable:
 
 def picture(tasks: tuple[TaskStatus, ...], sessions: tuple[SessionStatus, ...], most: int) -> Group:
     """Return the tables of tasks and of sessions; of these the ``most`` newest."""
-    table = Table(title="tasks", title_justify="left", expand=False, pad_edge=False)
+    table = _table()
     for name in ("task", "pid", "state", "sessions", "handshakes", "failed", "in", "out", "age", "idle"):
         table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
     for task in tasks:
@@ -78,21 +78,30 @@ def picture(tasks: tuple[TaskStatus, ...], sessions: tuple[SessionStatus, ...], 
             "" if task.idle is None else duration(task.idle),
         )
     shown = sessions[-most:]
-    parts: list[Table | Text] = [table, _sessions_table(shown)] if shown else [table]
+    parts: list[Table | Text] = [Text(), table]
+    if shown:
+        parts += [Text(), _sessions_table(shown)]
     if len(shown) < len(sessions):
         parts.append(Text(f"and {len(sessions) - len(shown)} older sessions", "dim"))
     return Group(*parts)
 
 
+def _table() -> Table:
+    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+
+
 def _sessions_table(sessions: tuple[SessionStatus, ...]) -> Table:
-    table = Table(title="sessions", title_justify="left", expand=False, pad_edge=False)
-    for name in ("session", "task", "in task", "peer", "cipher suite", "in", "out", "age"):
-        table.add_column(name, justify="left" if name in ("peer", "cipher suite") else "right", no_wrap=True)
+    table = _table()
+    for name in ("session", "task", "ref", "peer", "cipher suite", "in", "out", "age"):
+        justify: Literal["left", "right"] = "left" if name in ("peer", "cipher suite") else "right"
+        # the only one that gives way on a narrow screen
+        table.add_column(name, justify=justify, no_wrap=name != "cipher suite")
     for session in sessions:
         suite = Text("handshake", "yellow")
         if session.cipher_suite is not None:
             name = SUITE_NAMES.get(session.cipher_suite, f"0x{session.cipher_suite:04X}").removeprefix("TLS_")
             suite = Text(f"{name}, resumed" if session.resumed else name)
+        suite.no_wrap, suite.overflow = True, "ellipsis"
         table.add_row(
             f"#{session.number}",
             "" if session.task is None else str(session.task),

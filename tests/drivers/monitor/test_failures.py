@@ -166,10 +166,32 @@ def test_a_process_that_is_stopped_is_killed(tmp_path: Path) -> None:
     play(work())
 
 
+def test_a_session_that_a_dead_task_never_saw_goes_elsewhere(tmp_path: Path) -> None:
+    """Its socket had been handed over, but had not arrived."""
+
+    async def work() -> None:
+        async with scene(tmp_path, Limits(max_tasks=2, sessions_per_task=2)) as it:
+            first = await it.connect()
+            _, pid = await first.task()
+            os.kill(pid, signal.SIGSTOP)
+            second = asyncio.create_task(it.connect())
+            await it.until(lambda: it.monitor.tasks[0].sessions == 2)
+            os.kill(pid, signal.SIGKILL)
+            assert (await failed(it)).lost == 1
+            await ends(first)
+            client = await second
+            assert (await client.task())[0] == 2
+            await client.close()
+
+    play(work())
+
+
 def test_a_task_that_does_not_start_in_time_is_given_up(tmp_path: Path) -> None:
     async def work() -> None:
         it = Scene(tmp_path, TWO, start_timeout=2.0, settings={"kind": "slow"})
-        with pytest.raises(CannotServe, match=r"the first task: ended by its watchdog: not started within 2 seconds"):
+        with pytest.raises(
+            CannotServe, match=r"the first task: (ended by its watchdog|killed): not started within 2 s"
+        ):
             await it.monitor.start()
 
     play(work())

@@ -75,6 +75,13 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """The socket of a session has arrived; the monitor may close its own."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class Established:
     """The handshake of a session is complete; ``reference`` is the session's in its task."""
 
@@ -132,9 +139,9 @@ class Drain:
     seconds: float
 
 
-Message = Started | NotStarted | Alive | Established | Progress | Over | Told | Ended | ShareKeys | Drain
+Message = Started | NotStarted | Alive | Taken | Established | Progress | Over | Told | Ended | ShareKeys | Drain
 
-FROM_WORKER: Final = (Started, NotStarted, Alive, Established, Progress, Over, Told, Ended)
+FROM_WORKER: Final = (Started, NotStarted, Alive, Taken, Established, Progress, Over, Told, Ended)
 FROM_MONITOR: Final = (ShareKeys, Drain)
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {

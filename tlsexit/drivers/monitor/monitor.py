@@ -37,6 +37,7 @@ from tlsexit.drivers.monitor.messages import (
     ShareKeys,
     Start,
     Started,
+    Taken,
     Told,
 )
 from tlsexit.drivers.monitor.process import ending
@@ -167,8 +168,9 @@ class Monitor:
 
     def serve(self, sock: socket.socket) -> None:
         """Serve a connection that was accepted elsewhere; the monitor owns the socket from now on."""
-        sock.setblocking(False)
-        self._take(sock)
+        own = socket.socket(fileno=sock.detach())
+        own.setblocking(False)
+        self._take(own)
 
     def drain(self, seconds: float) -> None:
         """Stop accepting, and end: sessions may finish within so many seconds, and are closed with close_notify then.
@@ -312,8 +314,10 @@ class Monitor:
             if session is None or session.task != task.reference:
                 raise ValueError(f"session {message.session} is not in task {task.reference}")
             self._on_session_message(task, session, message)
+        elif isinstance(message, Taken):
+            task.arrived(message.session)
         elif isinstance(message, Started):
-            task.started(message.exit_enabled)
+            task.started()
             self._backoff.started()
             self._tell(TaskStarted(task.reference, task.pid or 0, message.exit_enabled))
             self._settle_first(None)

@@ -39,6 +39,7 @@ class WorkerProcess:
         self._on_message = on_message
         self._on_gone = on_gone
         self._queue: deque[tuple[int, socket.socket]] = deque()
+        self._on_their_way: dict[int, socket.socket] = {}
         self._waits = False
         self._closing = False
         self._handover: socket.socket | None = None
@@ -87,14 +88,26 @@ class WorkerProcess:
             self._writer.write(encode(message))
 
     def hand_over(self, number: int, sock: socket.socket) -> None:
-        """Give it a socket, which is closed here as soon as it is on its way."""
+        """Give it a socket, which stays open here until it has :meth:`arrived`.
+
+        Until then another task can have it, should this process die; and some systems (macOS) lose a socket on its way
+        that nobody else has open.
+        """
         self._queue.append((number, sock))
         if not self._waits:
             self._flush()
 
-    def take_back(self) -> list[tuple[int, socket.socket]]:
-        """Return the sockets that have not been handed over yet, which from now on are not."""
-        left = list(self._queue)
+    def arrived(self, number: int) -> None:
+        """The process has this session's socket. ``ValueError`` if it was never given one."""
+        sock = self._on_their_way.pop(number, None)
+        if sock is None:
+            raise ValueError(f"session {number} was not on its way")
+        sock.close()
+
+    def take_back(self) -> dict[int, socket.socket]:
+        """Return the sockets that have not arrived, by session, once the process is gone."""
+        left = {**self._on_their_way, **dict(self._queue)}
+        self._on_their_way.clear()
         self._queue.clear()
         return left
 
@@ -133,7 +146,7 @@ class WorkerProcess:
                 loop.call_later(_RETRY, self._flush)
                 return
             self._queue.popleft()
-            sock.close()
+            self._on_their_way[number] = sock
         if self._closing:
             self._close_handover()
 

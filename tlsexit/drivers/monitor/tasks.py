@@ -14,7 +14,7 @@ from tlsexit.drivers.monitor.messages import Drain, Established, Message, Start
 from tlsexit.drivers.monitor.process import WorkerProcess
 from tlsexit.drivers.monitor.service import CannotServe
 
-_GRACE: Final = 1.0
+_GRACE: Final = 3.0
 """Seconds that the watchdog in a process is given before the monitor acts in its place."""
 
 
@@ -136,7 +136,11 @@ class MonitoredTask:
             self._idle_since = time.monotonic()
         return True
 
-    def started(self, exit_enabled: bool) -> None:
+    def arrived(self, session: int) -> None:
+        """The process has the socket of a session."""
+        self._process.arrived(session)
+
+    def started(self) -> None:
         """StartTask has been answered: what has come for the task meanwhile is handed over."""
         if self.state is not TaskState.STARTING:
             raise ValueError("a task starts once")
@@ -164,9 +168,11 @@ class MonitoredTask:
 
     def take_back(self) -> dict[MonitoredSession, socket.socket]:
         """Return the sessions that the process, which is gone, has never seen, with their sockets."""
-        queued = dict(self._process.take_back())
+        left = self._process.take_back()
         unseen = dict(self._early)
-        unseen.update({member: queued[member.number] for member in self._members if member.number in queued})
+        unseen.update({member: left.pop(member.number) for member in self._members if member.number in left})
+        for sock in left.values():
+            sock.close()
         self._early.clear()
         self._members.clear()
         return unseen

@@ -37,6 +37,7 @@ from tlsexit.drivers.monitor.messages import (
     ShareKeys,
     Start,
     Started,
+    Taken,
     Told,
     decode,
     encode,
@@ -186,6 +187,7 @@ class WorkerTask:
                 self._handover_ended.set()
                 return
             (number,) = HANDOVER.unpack(data)
+            self._send(Taken(number))
             if descriptors:
                 self._begin(number, socket.socket(fileno=descriptors[0]))
             else:
