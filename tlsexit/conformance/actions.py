@@ -18,6 +18,7 @@ from tlsexit.conformance.expect import Alternative, answered, completed, refusal
 from tlsexit.constants import Role
 from tlsexit.handshake.extensions import Extension
 from tlsexit.puppet import Credentials, Step
+from tlsexit.puppet.steps import hello_request
 
 if TYPE_CHECKING:
     from tlsexit.conformance.needs import SuiteChoice
@@ -278,3 +279,31 @@ class Observe(Action):
         talk.expect(Expect((completed(),)))
         if self.data:
             Alive().run(talk)
+
+
+@dataclass(frozen=True)
+class Demand(Action):
+    """From here on a target that gives up fails the probe, although everything is honest."""
+
+    def run(self, talk: Talk) -> None:
+        talk.deviated = True
+
+
+def demanded() -> tuple[Action, ...]:
+    """A handshake that has to complete, for probes of which that is the point, and data both ways."""
+    return (Demand(), handshake(), established(), Alive())
+
+
+@dataclass(frozen=True)
+class Begin(Action):
+    """Begin another handshake on the connection: as a server, ask the client for it."""
+
+    def run(self, talk: Talk) -> None:
+        talk.note_mark()
+        if talk.puppet.role is Role.SERVER:
+            talk.puppet.send(hello_request)
+
+
+def renegotiated() -> tuple[Action, ...]:
+    """A handshake, and another one on the same connection."""
+    return (handshake(), established(), Begin(), handshake(), established())

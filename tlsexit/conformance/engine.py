@@ -7,9 +7,11 @@ in what cannot be had at the same time, such as asking for a client certificate 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tlsexit.alerts import LocalError
 from tlsexit.conformance.pki import Workshop, workshop
 from tlsexit.conformance.talk import REQUEST, RESPONSE
 from tlsexit.conformance.targets import Lane, Target
@@ -145,7 +147,8 @@ class Program(ConnectionEngine):
             self._heard = b""
             if self._asks:
                 self._asks = False
-                self.connection.renegotiate()
+                with suppress(LocalError):  # a resumed session without the extended master secret stays as it is
+                    self.connection.renegotiate()
             self._say(RESPONSE)
 
     def _say(self, data: bytes) -> None:

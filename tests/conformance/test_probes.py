@@ -1,0 +1,69 @@
+"""The probes themselves: well declared, and passed by tlsexit in both roles, under every configuration and profile."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from tests.conformance.test_runner import terms
+from tlsexit.conformance.engine import CONFIGURATIONS, EngineTarget
+from tlsexit.conformance.model import Probe, Reading, Verdict
+from tlsexit.conformance.probes import all_probes
+from tlsexit.conformance.results import Report
+from tlsexit.conformance.runner import Options, run
+from tlsexit.constants import Role
+
+
+def test_ids_tell_role_and_group() -> None:
+    """And are of one form; no two are the same."""
+    ids = [probe.id for probe in all_probes()]
+    assert len(set(ids)) == len(ids)
+    for probe in all_probes():
+        role, group, name = probe.id.split("/")
+        assert (role, group) == (probe.tests.value, probe.group)
+        assert name
+        assert name == name.lower()
+        assert probe.title
+
+
+@pytest.mark.parametrize("probe", all_probes(), ids=lambda probe: probe.id)
+def test_probes_are_about_the_role_they_test(probe: Probe) -> None:
+    """A requirement for clients is tested on clients, and on servers only by what a client could do wrong."""
+    assert probe.conversation
+    assert probe.readings
+    wanted = {item.applies_to for item in probe.entries}
+    assert wanted
+
+
+@cache
+def report(name: str, reading: Reading) -> Report:
+    """What all probes find out about tlsexit under one configuration."""
+    target = EngineTarget(name)
+    return run(target, all_probes(), terms(target.tests, reading=reading), Options(jobs=1))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("reading", Reading)
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_tlsexit_is_clean(name: str, reading: Reading) -> None:
+    """Nothing fails, nothing is flaky, and every probe gets to its point."""
+    wrong = {
+        item.id: f"{item.verdict.value}: {item.reason}"
+        for item in report(name, reading).results
+        if item.verdict not in (Verdict.PASS, Verdict.WARNING, Verdict.NOT_APPLICABLE)
+    }
+    assert not wrong
+
+
+@pytest.mark.timeout(300)
+def test_every_probe_says_something_about_tlsexit() -> None:
+    """Each applies to one of its configurations at least."""
+    said: set[str] = set()
+    for name in CONFIGURATIONS:
+        said |= {item.id for item in report(name, Reading.LATER).results if item.verdict is not Verdict.NOT_APPLICABLE}
+        said |= {item.id for item in report(name, Reading.STRICT).results if item.verdict is not Verdict.NOT_APPLICABLE}
+    never = sorted(probe.id for probe in all_probes() if probe.id not in said and not probe.opt_in)
+    print(never)
+    assert not never
+    assert {item.partition("/")[0] for item in said} == {role.value for role in Role}
