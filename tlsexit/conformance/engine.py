@@ -36,7 +36,8 @@ EVERY_SUITE: Final = tuple(
 class Configuration:
     """One way to set tlsexit up. ``profile`` are elements of :class:`~tlsexit.profile.Profile`; ``tickets`` whether a
     server seals them, ``identified`` whether a client has a certificate, ``asks`` whether a server sends a HelloRequest
-    before it answers.
+    before it answers, ``closes`` whether the application ends the connection after its answer, ``forgets`` whether a
+    server keeps no sessions.
     """
 
     role: Role
@@ -44,6 +45,8 @@ class Configuration:
     tickets: bool = False
     identified: bool = True
     asks: bool = False
+    closes: bool = False
+    forgets: bool = False
 
 
 CONFIGURATIONS: Final = {
@@ -61,6 +64,7 @@ CONFIGURATIONS: Final = {
     ),
     "server-asking": Configuration(Role.SERVER, {"verify": Verify.NONE, "renegotiation": True}, asks=True),
     "server-mutual": Configuration(Role.SERVER, {"verify": Verify.REQUIRED, "renegotiation": True}),
+    "server-closing": Configuration(Role.SERVER, {"verify": Verify.NONE}, closes=True, forgets=True),
     "client": Configuration(Role.CLIENT, identified=False),
     "client-everything": Configuration(
         Role.CLIENT,
@@ -74,6 +78,7 @@ CONFIGURATIONS: Final = {
         },
     ),
     "client-v2-hello": Configuration(Role.CLIENT, {"v2_client_hello": True, "extensions": False}),
+    "client-closing": Configuration(Role.CLIENT, closes=True),
 }
 """What ``tlsexit conform self`` tests, by name."""
 
@@ -108,7 +113,8 @@ class _EngineLane:
     def __init__(self, target: EngineTarget) -> None:
         self._target = target
         tickets = TicketKeys(time.time) if target.configuration.tickets else None
-        self._task = Task(system_config(tickets=tickets))
+        store = {"session_store": None} if target.configuration.forgets else {}
+        self._task = Task(system_config(tickets=tickets, **store))
         run(self._task, None, target.pki)
         self._last: Connection | None = None
 
@@ -119,7 +125,7 @@ class _EngineLane:
         connection = self._task.connection(self._target.profile, session=session)
         connection.start()
         self._last = connection
-        return EngineTransport(Program(connection, self._target.pki, asks=self._target.configuration.asks))
+        return EngineTransport(Program(connection, self._target.pki, self._target.configuration))
 
     def close(self) -> None:
         """Nothing is left behind."""
@@ -128,9 +134,10 @@ class _EngineLane:
 class Program(ConnectionEngine):
     """A connection with a small application behind it."""
 
-    def __init__(self, connection: Connection, pki: BuiltinPki, *, asks: bool = False) -> None:
+    def __init__(self, connection: Connection, pki: BuiltinPki, configuration: Configuration) -> None:
         self._heard = b""
-        self._asks = asks
+        self._asks = configuration.asks
+        self._closes = configuration.closes
         super().__init__(connection, None, pki)
 
     def drive(self) -> None:
@@ -150,6 +157,9 @@ class Program(ConnectionEngine):
                 with suppress(LocalError):  # a resumed session without the extended master secret stays as it is
                     self.connection.renegotiate()
             self._say(RESPONSE)
+        if self._closes and (self.connection.role is Role.CLIENT or not self._heard):
+            self.connection.close()
+            super().drive()
 
     def _say(self, data: bytes) -> None:
         if self.connection.established:
