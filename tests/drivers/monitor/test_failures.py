@@ -189,9 +189,7 @@ def test_a_session_that_a_dead_task_never_saw_goes_elsewhere(tmp_path: Path) -> 
 def test_a_task_that_does_not_start_in_time_is_given_up(tmp_path: Path) -> None:
     async def work() -> None:
         it = Scene(tmp_path, TWO, start_timeout=2.0, settings={"kind": "slow"})
-        with pytest.raises(
-            CannotServe, match=r"the first task: (ended by its watchdog|killed): not started within 2 s"
-        ):
+        with pytest.raises(CannotServe, match=r"the first task: (ended by its watchdog|killed): not started"):
             await it.monitor.start()
 
     play(work())
