@@ -16,10 +16,13 @@ from tlsexit.cli.outcome import End, Outcome
 from tlsexit.config import Config
 from tlsexit.constants import Role
 from tlsexit.drivers.aio import end_task, open_connection
+from tlsexit.drivers.application import identifiers
 from tlsexit.drivers.drive import Pki, arun
 from tlsexit.events import PhaseSeen
 from tlsexit.exits.answers import Answer, Handled
+from tlsexit.exits.application import Identifiers
 from tlsexit.exits.calls import CheckCertificateCall, ExitCall
+from tlsexit.exits.context import SessionContext
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.profile import Profile
 from tlsexit.session import Session
@@ -28,22 +31,27 @@ from tlsexit.trace import Entry, Recorder, TracedTask, WatchedPki
 _READ_SIZE: Final = 2**16
 
 
-class TrustAnyone:
-    """The built-in PKI with its eyes shut: for ``--insecure``."""
+class _Before:
+    """What answers some questions before the built-in PKI gets them."""
 
     def __init__(self, pki: Pki) -> None:
         self._pki = pki
+
+    def identify(self, context: SessionContext) -> Identifiers:
+        """What the key store calls the certificates of a session."""
+        return identifiers(self._pki, context)
+
+
+class TrustAnyone(_Before):
+    """The built-in PKI with its eyes shut: for ``--insecure``."""
 
     def answer(self, call: ExitCall) -> Answer:
         """Answer one call."""
         return Handled() if isinstance(call, CheckCertificateCall) else self._pki.answer(call)
 
 
-class AnyName:
+class AnyName(_Before):
     """The built-in PKI, which checks everything but the server's name: for ``--no-name-check``."""
-
-    def __init__(self, pki: Pki) -> None:
-        self._pki = pki
 
     def answer(self, call: ExitCall) -> Answer:
         """Answer one call."""
@@ -67,6 +75,7 @@ class Plan:
     config: Config
     pki: Pki
     exits: object = None
+    application_exits: object = None
     timeout: float = 10.0
     resume: bool = False
     source: BinaryIO | None = None
@@ -123,11 +132,13 @@ class Client:
                     task=task,
                     session=self._session,
                     handshake_timeout=plan.timeout,
+                    application_exits=plan.application_exits,
                 )
             completed = True
             try:
                 if exchange and plan.source is not None:
-                    await _Exchange(reader, writer, plan).run(plan.source)
+                    async with writer.get_extra_info("tls_application").apayload("input"):
+                        await _Exchange(reader, writer, plan).run(plan.source)
             finally:
                 await _close(writer, plan.timeout)
         except (TlsError, OSError) as failure:

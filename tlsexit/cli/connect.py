@@ -24,7 +24,7 @@ from tlsexit.cli.options import (
     warn,
     warn_of_weak,
 )
-from tlsexit.cli.pki_options import chosen_profile, pki_source, profile_options, store_options
+from tlsexit.cli.pki_options import application_option, chosen_profile, pki_source, profile_options, store_options
 from tlsexit.cli.problems import Problem, exit_code, sentence, usage_problems
 from tlsexit.constants import Role
 from tlsexit.profile import Verify
@@ -56,6 +56,7 @@ from tlsexit.profile import Verify
     help="With --input: how long to wait for more once the input has ended.",
 )
 @exit_option("--exit", "exit_name", "the")
+@application_option
 @click.option("--ladder", is_flag=True, help="Show the messages and phases as a diagram.")
 @click.option("--trace", is_flag=True, help="Show every message field by field as it passes, on standard error.")
 @click.option("--key-log", type=PATH, metavar="FILE", help="Append the master secrets for capture tools. Dangerous.")
@@ -137,6 +138,7 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
         config=system_config(key_log=key_logger(options["key_log"])),
         pki=pki,
         exits=exits,
+        application_exits=load_exit(options["application_spec"]),
         timeout=options["timeout"],
         resume=options["resume"],
         source=sys.stdin.buffer if options["send_input"] else None,

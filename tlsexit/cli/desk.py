@@ -19,8 +19,10 @@ from tlsexit.cli.show import session_facts, short_outcome
 from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.constants import Role
+from tlsexit.drivers.application import ApplicationSession
 from tlsexit.drivers.drive import Pki
 from tlsexit.drivers.protocol import Address
+from tlsexit.exits.application import PayloadRefused
 from tlsexit.profile import Profile
 from tlsexit.tasks import Task
 from tlsexit.trace import Entry, Recorder, TracedTask, WatchedPki, ladder, text
@@ -53,6 +55,7 @@ class Plan:
     config: Config
     pki: Pki
     exits: object = None
+    application_exits: object = None
     mode: Mode = Mode.COUNT
     timeout: float = 60.0
     report: Callable[[str], None] = print
@@ -100,15 +103,20 @@ class Desk:
         record = self._records[connection]
         record.completed = True
         self._plan.report(f"#{record.number} {record.peer}: {short_outcome(_outcome(connection, record))}")
+        application: ApplicationSession = writer.get_extra_info("tls_application")
+        refusal = None
         try:
-            await _MODES[self._plan.mode](self, reader, writer, record)
+            async with application.apayload(self._plan.mode.value):
+                await _MODES[self._plan.mode](self, reader, writer, record)
+        except PayloadRefused as error:
+            refusal = error
         except (TlsError, OSError, EOFError):
             pass  # told by the connection itself, below
         finally:
             writer.close()
             with suppress(TlsError, OSError):
                 await writer.wait_closed()
-            self._finish(connection, record)
+            self._finish(connection, record, refusal or application.refusal)
 
     def on_failure(self, connection: Connection, error: BaseException) -> None:
         """A handshake did not complete."""

@@ -1,4 +1,4 @@
-"""The options of ``serve`` and ``connect`` about profiles, own keys and authorities, and what they come to."""
+"""The options of ``serve`` and ``connect`` about profiles, own keys, authorities and the application's exits."""
 
 from __future__ import annotations
 
@@ -55,6 +55,16 @@ def store_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def application_option(command: F) -> F:
+    """Add the option that names the application's own exits."""
+    return click.option(
+        "--application-exit",
+        "application_spec",
+        metavar="MODULE:OBJECT",
+        help="Let this object, by its methods directory, file and end_of_transfer, decide on partners and payloads.",
+    )(command)
 
 
 def chosen_profile(options: Mapping[str, Any], direction: Role, overrides: Mapping[str, Any]) -> Profile:

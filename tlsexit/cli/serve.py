@@ -23,6 +23,7 @@ from tlsexit.cli.options import (
 )
 from tlsexit.cli.pki_options import (
     PkiSource,
+    application_option,
     check_server_pki,
     chosen_profile,
     pki_source,
@@ -62,6 +63,7 @@ HOST = "127.0.0.1"
 @click.option("--www", is_flag=True, help="Answer HTTP requests with a page about the session.")
 @click.option("--resumption/--no-resumption", default=True, show_default=True, help="Let clients resume sessions.")
 @exit_option("--exit", "exit_name", "the")
+@application_option
 @click.option("--ladder", is_flag=True, help="Show each connection as a diagram when it is over.")
 @click.option("--trace", is_flag=True, help="Show every message field by field as it passes, on standard error.")
 @click.option("--key-log", type=PATH, metavar="FILE", help="Append the master secrets for capture tools. Dangerous.")
@@ -159,6 +161,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         pki=pki,
         exit_spec=options["exit_name"],
         exit_pin=exit_pin(options["exit_name"]),
+        application_spec=options["application_spec"],
         mode=Mode.ECHO if options["echo"] else Mode.WWW if options["www"] else Mode.COUNT,
         timeout=options["timeout"],
         resumption=options["resumption"],

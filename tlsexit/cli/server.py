@@ -37,6 +37,7 @@ class Server:
             self._desk.pki,
             handshake_timeout=plan.timeout,
             shutdown_timeout=SHUTDOWN_TIMEOUT,
+            application_exits=plan.application_exits,
         )
         self._numbers = count(1)
         self._ended = 0

@@ -31,12 +31,14 @@ ERR: Final = "err"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What to serve. ``timeout`` in seconds is that of a handshake; ``exit_spec`` names an exit, with its PIN."""
+    """What to serve. ``timeout`` in seconds is that of a handshake; ``exit_spec`` names an exit, with its PIN, and
+    ``application_spec`` the application's own."""
 
     profile: Profile
     pki: PkiSource
     exit_spec: str | None = None
     exit_pin: str | None = field(default=None, repr=False)
+    application_spec: str | None = None
     mode: Mode = Mode.COUNT
     timeout: float = 60.0
     resumption: bool = True
@@ -63,7 +65,7 @@ def plan(
     settings: Settings, config: Config, out: Console, err: Console, report: Callable[[str], None] | None = None
 ) -> Plan:
     """Make in this process what the settings name. Raises :class:`Problem` for what is not there."""
-    exits = load_exit(settings.exit_spec, settings.exit_pin)
+    exits, application = load_exit(settings.exit_spec, settings.exit_pin), load_exit(settings.application_spec)
     with usage_problems():
         pki = settings.pki.build()
     if not settings.resumption:
@@ -84,6 +86,7 @@ def plan(
         config=config,
         pki=pki,
         exits=exits,
+        application_exits=application,
         mode=settings.mode,
         timeout=settings.timeout,
         report=report or write,
@@ -106,6 +109,7 @@ def service(worker: Worker, *, settings: Settings, out: Terminal, err: Terminal)
         profile=made.profile,
         handler=desk.handle,
         exits=made.exits,
+        application_exits=made.application_exits,
         pki=desk.pki,
         config=made.config,
         handshake_timeout=made.timeout,

@@ -40,6 +40,7 @@ async def open_connection(
     handshake_timeout: float = HANDSHAKE_TIMEOUT,
     shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     exit_timeout: float | None = None,
+    application_exits: object = None,
     limit: int = 2**16,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect and complete the handshake; return the pair that ``asyncio.open_connection`` returns.
@@ -52,6 +53,11 @@ async def open_connection(
     bounds the handshake, and each ``async`` exit outside it; ``shutdown_timeout`` bounds how long the last output may
     take. ``exit_timeout`` bounds each exit, those that are not ``async`` by calling them in threads of their own, so
     that they do not hold up the loop (:mod:`tlsexit.drivers.drive`).
+
+    ``application_exits`` is any object with some of the methods of
+    :class:`~tlsexit.exits.application.ApplicationExits`; if its ``directory`` refuses the peer, or its chain cannot be
+    recorded, the connection is closed and :class:`~tlsexit.exits.application.SessionRefused` raised.
+
     Raises ``OSError`` for the network, ``TimeoutError`` after ``handshake_timeout`` and
     :class:`~tlsexit.alerts.TlsError` for the protocol.
     """
@@ -88,6 +94,7 @@ async def open_connection(
                 handshake_timeout=handshake_timeout,
                 shutdown_timeout=shutdown_timeout,
                 exit_timeout=exit_timeout,
+                application_exits=application_exits,
                 on_outcome=settle,
                 on_end=gone,
             )
@@ -123,6 +130,7 @@ async def start_server(
     handshake_timeout: float = HANDSHAKE_TIMEOUT,
     shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     exit_timeout: float | None = None,
+    application_exits: object = None,
     limit: int = 2**16,
     on_failure: Callable[[BaseException], None] | None = None,
     **options: Any,
@@ -145,6 +153,7 @@ async def start_server(
         handshake_timeout=handshake_timeout,
         shutdown_timeout=shutdown_timeout,
         exit_timeout=exit_timeout,
+        application_exits=application_exits,
         limit=limit,
     )
 

@@ -28,14 +28,15 @@ def connect(
     session: Session | None = None,
     timeout: float | None = None,
     exit_timeout: float | None = None,
+    application_exits: object = None,
     check_host: bool = True,
 ) -> TlsSocket:
     """Connect to (host, port) and complete the handshake.
 
     A profile without ``server_name`` gets the host: the name is sent, and the server's certificate must speak for it.
     ``check_host=False`` leaves the profile as it is, so that any trusted certificate will do. ``timeout`` in seconds
-    bounds the connect, the whole handshake, and each later operation; ``exit_timeout`` is that of :func:`wrap_socket`.
-    Raises ``OSError`` for the network, :class:`TlsError` for the protocol.
+    bounds the connect, the whole handshake, and each later operation; ``exit_timeout`` and ``application_exits`` are
+    those of :func:`wrap_socket`. Raises ``OSError`` for the network, :class:`TlsError` for the protocol.
     """
     profile = for_host(profile, address[0]) if check_host else profile
     sock = socket.create_connection(address, timeout)
@@ -49,6 +50,7 @@ def connect(
             task=task,
             session=session,
             exit_timeout=exit_timeout,
+            application_exits=application_exits,
         )
     except BaseException:
         sock.close()
@@ -66,12 +68,17 @@ def wrap_socket(
     session: Session | None = None,
     do_handshake: bool = True,
     exit_timeout: float | None = None,
+    application_exits: object = None,
 ) -> TlsSocket:
     """Speak TLS over a connected socket, in the role of the profile's direction; the socket is owned from now on.
 
     Without ``task`` the socket has a task of its own: StartTask is asked here and EndTask when it closes. The socket's
     time-out bounds the whole handshake, then each operation, ``async`` exits included. A plain exit can be bounded only
     in a thread of its own: that is what ``exit_timeout``, in seconds, does (:mod:`tlsexit.drivers.drive`).
+
+    ``application_exits`` is any object with some of the methods of
+    :class:`~tlsexit.exits.application.ApplicationExits`; if its ``directory`` refuses the peer, or its chain cannot be
+    recorded, the connection is closed and :class:`~tlsexit.exits.application.SessionRefused` raised.
     """
     pki = pki if pki is not None else BuiltinPki()
     own_task = task is None
@@ -95,7 +102,16 @@ def wrap_socket(
             task.end()
             run(task, exits, pki, exit_timeout=exit_timeout)
         raise
-    tls = TlsSocket(sock, connection, exits, pki, task, owns_task=own_task, exit_timeout=exit_timeout)
+    tls = TlsSocket(
+        sock,
+        connection,
+        exits,
+        pki,
+        task,
+        owns_task=own_task,
+        exit_timeout=exit_timeout,
+        application_exits=application_exits,
+    )
     if do_handshake:
         try:
             tls.do_handshake()

@@ -7,18 +7,17 @@ more is read from the peer. Such a task is cancelled as soon as nobody waits for
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from tlsexit.alerts import ExitTimeout, LocalError
+from tlsexit.alerts import LocalError
 from tlsexit.connection import Connection
-from tlsexit.drivers.drive import Pki, ask, ask_in_thread, finish
+from tlsexit.drivers.application import ApplicationSession
+from tlsexit.drivers.drive import Pki
+from tlsexit.drivers.questions import Questions
 from tlsexit.drivers.transport import TlsTransport
 from tlsexit.events import ApplicationData, Closed, HandshakeCompleted
-from tlsexit.exits.answers import Answer, Failed
-from tlsexit.exits.calls import ExitCall
 
 HANDSHAKE_TIMEOUT: Final = 60.0
 """Seconds a handshake may take, exits included, unless the caller says otherwise; any later exit may take as long."""
@@ -50,6 +49,7 @@ class TlsProtocol(asyncio.Protocol):
         handshake_timeout: float = HANDSHAKE_TIMEOUT,
         shutdown_timeout: float = SHUTDOWN_TIMEOUT,
         exit_timeout: float | None = None,
+        application_exits: object = None,
         on_outcome: Callable[[TlsTransport | BaseException], None] | None = None,
         on_end: Callable[[], Awaitable[None] | None] | None = None,
     ) -> None:
@@ -58,19 +58,31 @@ class TlsProtocol(asyncio.Protocol):
         self.reading_paused = False
         self.bytes_received = 0
         self.bytes_sent = 0
+        exit_limit = handshake_timeout if exit_timeout is None else exit_timeout
+        self.session = ApplicationSession(
+            application_exits,
+            pki,
+            limit=lambda: exit_limit,
+            threads=exit_timeout is not None,
+            counts=lambda: (self.bytes_received, self.bytes_sent),
+        )
         self._loop = asyncio.get_running_loop()
         self.over: asyncio.Future[None] = self._loop.create_future()
         self._connect = connect
-        self._exits = exits
-        self._pki = pki
+        self._questions = Questions(
+            self.session,
+            exits,
+            pki,
+            exit_limit,
+            in_threads=exit_timeout is not None,
+            before=self._send,
+            after=self._on_late_answer,
+        )
         self._handshake_timeout = handshake_timeout
         self._shutdown_timeout = shutdown_timeout
-        self._exit_timeout = exit_timeout
         self._on_outcome = on_outcome
         self._on_end = on_end
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._asked: ExitCall | None = None
-        self._answering: asyncio.Task[Answer] | None = None
         self._ending: asyncio.Future[None] | None = None
         self._begun = False
         self._made = False
@@ -78,6 +90,7 @@ class TlsProtocol(asyncio.Protocol):
         self._aborted = False
         self._timed_out = False
         self._close_waits = False
+        self._cause: BaseException | None = None
         self._global_area = b""
         self._unread: deque[bytes] = deque()
         self._backlog: deque[bytes] = deque()
@@ -95,6 +108,7 @@ class TlsProtocol(asyncio.Protocol):
             self.connection = self._connect(
                 _address(transport.get_extra_info("peername")), _address(transport.get_extra_info("sockname"))
             )
+            self._questions.begin(self.connection, self.transport)
             self.connection.start()
         except LocalError as error:
             # the task has ended, say: there is no connection to drive
@@ -117,7 +131,7 @@ class TlsProtocol(asyncio.Protocol):
             self.connection.receive_eof()
             self._drive()
         # what is being asked decides what becomes of the data that came before the end
-        return self._asked is not None
+        return self._questions.pending and not self.connection.closed
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
@@ -126,13 +140,14 @@ class TlsProtocol(asyncio.Protocol):
         self._finish()
 
     def _on_loss(self, error: Exception | None) -> None:
-        if not self.connection.closed and self._asked is None:
+        if not self.connection.closed and not self._questions.pending:
             self.connection.receive_eof()
-        cause = self.connection.error or error
+        cause = self.session.refusal or self.connection.error or error
         if not self.connection.closed:
             # an answer that is still awaited has lost its purpose
             self.connection.abort()
             cause = error or ConnectionResetError("the connection was lost")
+        self._cause = cause
         self._drive()
         self._stop_timer("handshake")
         self._stop_timer("shutdown")
@@ -213,21 +228,23 @@ class TlsProtocol(asyncio.Protocol):
             return self.connection.context
         if name == "tls_global_area":
             return self._global_area
+        if name == "tls_application":
+            return self.session
         return self.transport.get_extra_info(name, default)
 
     # -------------------------------------------------------------------------------------------- the middle
 
     def _drive(self) -> None:
         """Do everything that can be done at once: questions, input, events, output."""
-        self._drop_stale_answer()
-        self._answer_questions()
-        while self._asked is None and self._unread:
+        self._questions.drop_stale()
+        self._questions.answer()
+        while not self._questions.pending and self._unread:
             self.connection.receive_data(self._unread.popleft())
-            self._answer_questions()
+            self._questions.answer()
         self._send()
-        if self._close_waits and self._asked is None and not self.unsent_size:
+        if self._close_waits and not self._questions.pending and not self.unsent_size:
             self._close_connection()
-            self._answer_questions()
+            self._questions.answer()
             self._send()
         self._deliver()
 
@@ -235,106 +252,50 @@ class TlsProtocol(asyncio.Protocol):
         self._close_waits = False
         self.connection.close()
 
-    def _answer_questions(self) -> None:
-        """Answer what can be answered at once; an ``async`` exit goes on in a task."""
-        while self._asked is None and (call := self.connection.pending_exit) is not None:
-            if self.connection.closed:
-                # the last question may take its time: the peer hears of the end before it
-                self._send()
-            self._asked = call
-            try:
-                answer = self._ask(call)
-            except BaseException:
-                self._asked = None
-                raise
-            if answer is not None:
-                self._take_answer(answer)
-
-    def _ask(self, call: ExitCall) -> Answer | None:
-        """Return the answer, or None if a task goes on to find it."""
-        awaited: object = None
-        if self._exit_timeout is not None:
-            task = self._loop.create_task(ask_in_thread(call, self._exits, self._pki))
-        else:
-            awaited = ask(call, self._exits, self._pki)
-            if isinstance(awaited, Answer):
-                return awaited
-            task = self._loop.create_task(finish(call, awaited, self._pki))
-        if task.done():
-            # the loop starts its tasks eagerly, and this one never had to wait
-            return _result(task)
-        self.transport.pause_reading()
-        self._answering = task
-        self._start_timer("exit", self._exit_limit, self._on_exit_timeout)
-        task.add_done_callback(self._on_answer)
-        if inspect.iscoroutine(awaited):
-            # cancelled before its first step, it would complain that nobody awaited it
-            task.add_done_callback(lambda _: awaited.close())
-        return None
-
-    @property
-    def _exit_limit(self) -> float:
-        return self._handshake_timeout if self._exit_timeout is None else self._exit_timeout
-
-    def _take_answer(self, answer: Answer) -> None:
-        call, self._asked, self._answering = self._asked, None, None
-        self._stop_timer("exit")
-        # the connection may have ended meanwhile, and then asks something else
-        if call is not None and self.connection.pending_exit is call:
-            self.connection.answer(answer)
-
-    def _on_answer(self, task: asyncio.Task[Answer]) -> None:
-        answer = _result(task)
-        if task is self._answering:
-            self._take_answer(answer)
-            self._read_on()
-            self._finish()
-
-    def _on_exit_timeout(self) -> None:
-        if self._answering is not None:
-            self._answering.cancel()
-            self._take_answer(Failed(cause=ExitTimeout(self._exit_limit)))
-            self._read_on()
-            self._finish()
-
-    def _drop_stale_answer(self) -> None:
-        """Cancel an exit whose question nobody asks any more: the connection has ended."""
-        if self._answering is not None and self.connection.pending_exit is not self._asked:
-            self._answering.cancel()
-            self._asked = self._answering = None
-            self._stop_timer("exit")
+    def _on_late_answer(self) -> None:
+        self._read_on()
+        self._finish()
 
     def _read_on(self) -> None:
         self._drive()
-        if self._asked is None and not self.reading_paused and not self._lost:
+        if not self._questions.pending and not self.reading_paused and not self._lost:
             self.transport.resume_reading()
 
     def _deliver(self) -> None:
         while not self.reading_paused or self.closing or self._lost:
             event = self.connection.next_event()
             if event is None:
-                if self._asked is not None or self.connection.pending_exit is None:
+                if self._questions.pending or self.connection.pending_exit is None:
                     return
                 # what was opened on the way has led to a question
-                self._answer_questions()
+                self._questions.answer()
                 self._send()
             elif isinstance(event, ApplicationData):
-                if not self.closing:
+                if not self.closing and self.session.refusal is None:
                     self.bytes_received += len(event.data)
                     self._call(self.application.data_received, event.data)
             elif isinstance(event, HandshakeCompleted):
                 self._stop_timer("handshake")
                 self._global_area = event.global_area
-                if not self._made and not self.closing:
+                if not self._made and not self.closing and self.session.refusal is None:
                     self._open()
             elif isinstance(event, Closed):
-                if self._made and event.error is None and not self.closing:
+                if self._made and event.error is None and not self.closing and self.session.refusal is None:
                     self._call(self.application.eof_received)
                 self.closing = True
                 self._stop_timer("handshake")
-                self.transport.close()
+                self._close_transport()
                 if not self._lost:
                     self._start_timer("shutdown", self._shutdown_timeout, self.transport.abort)
+
+    def _close_transport(self) -> None:
+        if self.session.refusal is None or self._lost or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # a peer that is refused knows nothing of it and sends: closing over data that nobody has read would reset the
+        # connection, and could take our close_notify back (RFC 1122 §4.2.2.13)
+        self.transport.write_eof()
+        self.transport.resume_reading()
 
     def _open(self) -> None:
         transport = TlsTransport(self)
@@ -377,9 +338,19 @@ class TlsProtocol(asyncio.Protocol):
     # -------------------------------------------------------------------------------------------- the end
 
     def _finish(self) -> None:
-        """Run the last hook, once, and not before a slow exit has answered."""
-        if not self._lost or self._asked is not None or self._ending is not None or self.over.done():
+        """Tell the application of the end and run the last hook, once, and not before a slow exit has answered."""
+        if not self._lost or self._questions.pending or self._ending is not None or self.over.done():
             return
+        pending = self.session.end(self._cause, wait=True)
+        if pending is None:
+            self._end()
+        else:
+            self._ending = asyncio.ensure_future(pending)
+            self._ending.add_done_callback(lambda _: self._end())
+
+    def _end(self) -> None:
+        if self.session.failure is not None:
+            self._report(self.session.failure)
         work = None
         try:
             work = None if self._on_end is None else self._on_end()
@@ -433,14 +404,6 @@ class TlsProtocol(asyncio.Protocol):
     def _stop_timer(self, name: str) -> None:
         if (timer := self._timers.pop(name, None)) is not None:
             timer.cancel()
-
-
-def _result(task: asyncio.Task[Answer]) -> Answer:
-    """Return what a task that is done has found; one that was cancelled or failed has failed its phase."""
-    if task.cancelled():
-        return Failed(cause=asyncio.CancelledError())
-    error = task.exception()
-    return task.result() if error is None else Failed(cause=error)
 
 
 def _address(name: object) -> Address:

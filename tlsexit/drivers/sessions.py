@@ -31,6 +31,7 @@ class Sessions:
         handshake_timeout: float,
         shutdown_timeout: float,
         exit_timeout: float | None = None,
+        application_exits: object = None,
         limit: int = 2**16,
     ) -> None:
         self._handler = handler
@@ -39,6 +40,7 @@ class Sessions:
         self._handshake_timeout = handshake_timeout
         self._shutdown_timeout = shutdown_timeout
         self._exit_timeout = exit_timeout
+        self._application_exits = application_exits
         self._limit = limit
         self._live: dict[TlsProtocol, asyncio.Future[None]] = {}
         self._handling: set[asyncio.Task[None]] = set()
@@ -83,6 +85,7 @@ class Sessions:
             handshake_timeout=self._handshake_timeout,
             shutdown_timeout=self._shutdown_timeout,
             exit_timeout=self._exit_timeout,
+            application_exits=self._application_exits,
             on_outcome=on_outcome,
             on_end=gone,
         )

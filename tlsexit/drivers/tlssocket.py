@@ -14,14 +14,19 @@ from typing import Final, Self
 from tlsexit.alerts import LocalError, TruncatedError
 from tlsexit.connection import Connection
 from tlsexit.crypto.suites import SUITES
+from tlsexit.drivers.application import ApplicationSession, complete
 from tlsexit.drivers.drive import Pki, Questioner, run
 from tlsexit.drivers.rawfile import RawTls
 from tlsexit.events import ApplicationData, HandshakeCompleted
-from tlsexit.exits.answers import Failed
-from tlsexit.exits.calls import ExitCall
+from tlsexit.exits.answers import Answer, Failed, Handled
+from tlsexit.exits.application import TransportSecurity
+from tlsexit.exits.calls import ExitCall, HandshakeDoneCall
 from tlsexit.exits.context import SessionContext
 from tlsexit.session import Session
 from tlsexit.tasks import Task
+
+_LINGER: Final = 2.0
+"""Seconds that a peer gets to see that it is refused."""
 
 _READ_SIZE: Final = 2**17
 _WRITE_SIZE: Final = 2**20  # a longer write is protected piece by piece, so that memory stays bounded
@@ -45,6 +50,7 @@ class TlsSocket:
         *,
         owns_task: bool = False,
         exit_timeout: float | None = None,
+        application_exits: object = None,
     ) -> None:
         self._socket = sock
         self._connection = connection
@@ -60,6 +66,16 @@ class TlsSocket:
         self._socket_closed = False
         self._deadline: float | None = None
         self._cut_off = False
+        self._left_by: BaseException | None = None
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.application = ApplicationSession(
+            application_exits,
+            pki,
+            limit=self._exit_limit,
+            threads=exit_timeout is not None,
+            counts=lambda: (self.bytes_received, self.bytes_sent),
+        )
 
     # -------------------------------------------------------------------------------------------- handshake
 
@@ -72,6 +88,7 @@ class TlsSocket:
             while not self._completed:
                 self._raise_if_closed()
                 self._read_more()
+            self._raise_if_refused()
 
     # -------------------------------------------------------------------------------------------- data
 
@@ -89,6 +106,7 @@ class TlsSocket:
                 while not self._received and not self._connection.closed:
                     self._read_more()
         if not self._received:
+            self._raise_if_refused()
             if self._connection.error is None and self._connection.peer_closed:
                 return b""
             raise self._connection.error or LocalError("the connection was closed by this end")
@@ -123,7 +141,9 @@ class TlsSocket:
                 self._raise_if_closed()
                 if self._cut_off:
                     raise LocalError("an earlier write was cut off; nothing more can be sent")
-                self._connection.send(bytes(view[start : start + _WRITE_SIZE]))
+                piece = bytes(view[start : start + _WRITE_SIZE])
+                self._connection.send(piece)
+                self.bytes_sent += len(piece)
                 self._flush()
 
     def send(self, data: bytes | bytearray | memoryview) -> int:
@@ -176,7 +196,10 @@ class TlsSocket:
                     raise TruncatedError("the transport ended before the peer's close_notify")
                 connection.receive_data(data)
         self._socket_closed = True
-        self._end_task()
+        try:
+            self._end_transfer()
+        finally:
+            self._end_task()
         return self._socket
 
     def close(self) -> None:
@@ -196,11 +219,14 @@ class TlsSocket:
         if self._socket_closed:
             return
         self._socket_closed = True
+        if self.application.refusal is not None:
+            self._linger()
         self._socket.close()
         try:
             self._connection.abort()
             self._drive_exits()
             self._ask_last()
+            self._end_transfer()
         finally:
             self._end_task()
 
@@ -210,6 +236,7 @@ class TlsSocket:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._left_by = error
         self.close()
 
     # -------------------------------------------------------------------------------------------- facts
@@ -233,6 +260,11 @@ class TlsSocket:
     def global_area(self) -> bytes:
         """The 64 bytes that HandshakeDone returned."""
         return self._global_area
+
+    @property
+    def transport_security(self) -> TransportSecurity:
+        """What the application's exits are told of the session; ``application`` tells them of payloads."""
+        return self.application.security
 
     def cipher(self) -> str | None:
         """The suite's registered name."""
@@ -314,12 +346,13 @@ class TlsSocket:
 
     def _drive_exits(self) -> None:
         """Put all questions to the exit but the last, and see what has happened."""
-        asking = _Unfinished(self._connection)
+        asking = _Unfinished(self._connection, self.application)
         while True:
-            self._run(asking, self._timeout if self._deadline is None else self._left)
+            self._run(asking, self._exit_limit())
             while (event := self._connection.next_event()) is not None:
                 if isinstance(event, ApplicationData):
                     self._received.append(event.data)
+                    self.bytes_received += len(event.data)
                 elif isinstance(event, HandshakeCompleted):
                     self._completed = True
                     self._global_area = event.global_area
@@ -366,7 +399,22 @@ class TlsSocket:
     def _ended_orderly(self) -> bool:
         return self._connection.closed and self._connection.error is None
 
+    def _linger(self) -> None:
+        """Read what a peer that is refused still sends: left unread, it would reset the connection."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+            end = time.monotonic() + _LINGER
+            while (left := end - time.monotonic()) > 0:
+                self._socket.settimeout(left)
+                if not self._socket.recv(_READ_SIZE):
+                    break
+
+    def _raise_if_refused(self) -> None:
+        if self.application.refusal is not None:
+            raise self.application.refusal
+
     def _raise_if_closed(self) -> None:
+        self._raise_if_refused()
         if self._connection.closed:
             raise self._connection.error or LocalError("the connection is closed")
 
@@ -378,13 +426,38 @@ class TlsSocket:
         # a task of the caller's that has ended waits with EndTask for its last session
         self._run(self._task, self._timeout)
 
+    def _end_transfer(self) -> None:
+        """Tell the application's exits of the end."""
+        error = self._connection.error or self._left_by
+        if self._cut_off and not self._connection.peer_closed:
+            # whoever has closed already need not hear of our own close
+            error = error or LocalError("the last write was cut off")
+        complete(self.application.end(error))
+
+    def _exit_limit(self) -> float | None:
+        """Seconds that an exit may take now."""
+        if self._exit_timeout is not None:
+            return self._exit_timeout
+        return self._timeout if self._deadline is None else self._left
+
 
 class _Unfinished:
-    """A connection's questions but for the last one, about its end, which waits until the peer has been told."""
+    """A connection's questions but for the last one, about its end, which waits until the peer has been told.
 
-    def __init__(self, connection: Connection) -> None:
+    Before the answer that completes a handshake, the application is asked whether to go on; if not, that is the end.
+    """
+
+    def __init__(self, connection: Connection, application: ApplicationSession) -> None:
         self._connection = connection
-        self.answer = connection.answer
+        self._application = application
+
+    def answer(self, answer: Answer) -> None:
+        call = self._connection.pending_exit
+        if isinstance(call, HandshakeDoneCall) and isinstance(answer, Handled):
+            complete(self._application.begin(call, answer))
+        self._connection.answer(answer)
+        if self._application.refusal is not None:
+            self._connection.close()
 
     @property
     def pending_exit(self) -> ExitCall | None:

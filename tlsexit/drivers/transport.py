@@ -13,7 +13,9 @@ class TlsTransport(asyncio.Transport):
     """The transport an application's protocol sees; its bytes travel as application data.
 
     ``get_extra_info`` knows, besides what the raw transport knows, ``tls_connection`` (the
-    :class:`~tlsexit.connection.Connection`), ``tls_context`` and ``tls_global_area``.
+    :class:`~tlsexit.connection.Connection`),
+    ``tls_context``, ``tls_global_area`` and
+    ``tls_application`` (the :class:`~tlsexit.drivers.application.ApplicationSession`).
     """
 
     def __init__(self, lower: TlsProtocol) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -20,6 +21,7 @@ from tlsexit.alerts import AlertDescription, HandshakeFailure, LocalError, PeerE
 from tlsexit.constants import Role
 from tlsexit.crypto.suites import SUITES
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
+from tlsexit.exits.application import Identifiers
 from tlsexit.exits.calls import (
     CheckCertificateCall,
     CryptDataCall,
@@ -40,6 +42,7 @@ from tlsexit.exits.context import SessionContext
 from tlsexit.exits.forms import CAList
 from tlsexit.policy.certificates import CertificateLike, TrustAnchors, parsed
 from tlsexit.policy.choice import CLIENT_CERTIFICATE_TYPES, client_identity, key_use, server_credentials
+from tlsexit.policy.identify import authority_id
 from tlsexit.policy.ocsp import check_stapled_response
 from tlsexit.policy.revocation import RevocationList, RevocationLists
 from tlsexit.policy.signatures import SignaturePolicy
@@ -108,6 +111,29 @@ class BuiltinPki:
                     digest.update(sha256(item).digest())
             self._fingerprint = digest.digest()
         return self._fingerprint
+
+    def identify(self, context: SessionContext) -> Identifiers:
+        """Return the ids of the authority behind a trusted peer's certificate, and of the own certificate.
+
+        An id is empty if the key store does not have the certificate in question.
+        """
+        found: Identifiers = {"peer_ca_id": "", "user_certificate_id": self._own_id(context)}
+        if context.peer_trusted and context.peer_chain:
+            ids = context.profile.root_ca_ids or tuple(self._authorities)
+            found["peer_ca_id"] = authority_id(context.peer_chain, self._authorities, ids)
+        return found
+
+    def _own_id(self, context: SessionContext) -> str:
+        if not context.own_chain:
+            return ""
+        if context.profile.user_certificate_id is not None:
+            return context.profile.user_certificate_id
+        for item in self._identities.values():
+            # what a file holds is known if it has been opened, as that of the certificate in use has
+            with suppress(LocalError):
+                if item.open(context.task.password).chain[0] == context.own_chain[0]:
+                    return item.id
+        return ""
 
     def answer(self, call: ExitCall) -> Answer:
         """Return the answer to any phase; a refusal carries its alert and the exception that tells why."""

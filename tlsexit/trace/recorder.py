@@ -15,10 +15,13 @@ from dataclasses import dataclass, replace
 from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.constants import Role
+from tlsexit.drivers.application import identifiers
 from tlsexit.drivers.drive import Pki
 from tlsexit.events import Observation, PhaseSeen
 from tlsexit.exits.answers import Answer
+from tlsexit.exits.application import Identifiers
 from tlsexit.exits.calls import ExitCall
+from tlsexit.exits.context import SessionContext
 from tlsexit.profile import Profile
 from tlsexit.session import Session
 from tlsexit.tasks import Task
@@ -55,6 +58,10 @@ class WatchedPki:
     def fingerprint(self) -> bytes:
         """That of the PKI behind this one, if it has any: what it trusts, so that sessions do not outlive it."""
         return getattr(self._pki, "fingerprint", b"")
+
+    def identify(self, context: SessionContext) -> Identifiers:
+        """What the PKI behind this one calls the certificates of a session, if it has names for them."""
+        return identifiers(self._pki, context)
 
     def take(self, call: ExitCall) -> bool:
         """Tell, once, whether the call got here."""

@@ -46,6 +46,7 @@ class Service:
     profile: Profile
     handler: StreamHandler
     exits: object = None
+    application_exits: object = None
     pki: Pki | None = None
     config: Config | None = None
     handshake_timeout: float = HANDSHAKE_TIMEOUT

@@ -167,6 +167,7 @@ class WorkerTask:
             handshake_timeout=service.handshake_timeout,
             shutdown_timeout=service.shutdown_timeout,
             exit_timeout=service.exit_timeout,
+            application_exits=service.application_exits,
         )
         return task
 
