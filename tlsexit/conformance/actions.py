@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from tlsexit.conformance.expect import Alternative, answered, completed, refusal, still_open
+from tlsexit.conformance.expect import Alternative, answered, completed, goes_on, refusal
 from tlsexit.constants import Role
 from tlsexit.handshake.extensions import Extension
 from tlsexit.puppet import Credentials, Step
@@ -262,7 +262,7 @@ class Alive(Action):
             talk.expect(Expect((answered(),), self.why or "the answer to a request"))
         else:
             talk.send_request()
-            talk.expect(Expect((still_open(),), self.why or "a connection that goes on"))
+            talk.expect(Expect(goes_on(), self.why or "a connection that goes on"))
 
 
 @dataclass(frozen=True)
@@ -273,12 +273,8 @@ class Observe(Action):
     checks: tuple[Check, ...] = field(default=())
 
     def run(self, talk: Talk) -> None:
-        for step in talk.trace:
-            if not talk.play(step):
-                break
-        talk.expect(Expect((completed(),)))
-        if self.data:
-            Alive().run(talk)
+        for action in (handshake(), established(), *((Alive(),) if self.data else ())):
+            talk.attempt(action)
 
 
 @dataclass(frozen=True)

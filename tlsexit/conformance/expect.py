@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from tlsexit.alerts import AlertDescription, AlertLevel, alert_name
 from tlsexit.conformance.model import Reading, Verdict
+from tlsexit.records import grammar as records
 
 if TYPE_CHECKING:
     from tlsexit.conformance.actions import Action
     from tlsexit.conformance.talk import Talk
+
+_CLOSE_NOTIFY: Final = records.Alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
 Judge = Callable[["Talk", Any], "str | None"]
 """Looks at a message; returns what is wrong with it, None if nothing is."""
@@ -172,6 +175,18 @@ class Open(Alternative):
 
 
 @dataclass(frozen=True)
+class Ended(Alternative):
+    """close_notify since the mark, and no fatal alert: the target has got what it wanted."""
+
+    def seen(self, talk: Talk) -> bool:
+        new = talk.puppet.alerts[talk.mark.alerts :]
+        return talk.puppet.fatal is None and any(item == _CLOSE_NOTIFY for item in new)
+
+    def __str__(self) -> str:
+        return "an orderly end"
+
+
+@dataclass(frozen=True)
 class Refusal(Alternative):
     """One of the alerts that the catalogue gives for the probe's requirements, or a close."""
 
@@ -230,3 +245,8 @@ def silent() -> Silent:
 def still_open() -> Open:
     """No end of the connection, for a while."""
     return Open()
+
+
+def goes_on() -> tuple[Alternative, ...]:
+    """What becomes of data that is accepted: an answer, an open connection, or an orderly end behind it."""
+    return (Answered(), Ended(), Open())

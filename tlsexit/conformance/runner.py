@@ -234,9 +234,7 @@ class Runner:
         if shared is not None and number == 0:
             talk, outcome = self._observation(probe, shared)
             talk = talk.seen_by(probe)
-            if outcome.verdict is not Verdict.PASS:
-                return talk, replace(outcome, verdict=Verdict.INCONCLUSIVE)
-            return talk, talk.hold(checks)
+            return talk, outcome if outcome.verdict is not Verdict.PASS else talk.hold(checks)
         lane = self._lanes.get()
         try:
             talk = Talk(lane, self._capabilities, patient(self._terms, 1 + number), probe)

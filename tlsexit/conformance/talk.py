@@ -362,6 +362,15 @@ class Talk:
 
     # ------------------------------------------------------------------------------------------- judging
 
+    def attempt(self, action: Action) -> None:
+        """Run an action that is not what the probe is about: if it fails, nothing can be told."""
+        try:
+            action.run(self)
+        except Stop as stop:
+            if stop.verdict is Verdict.NOT_APPLICABLE:
+                raise
+            raise Stop(Verdict.INCONCLUSIVE, stop.reason, silent=stop.silent) from stop
+
     def check(self, wrong: str | None) -> None:
         """Fail the probe if there is something wrong."""
         if wrong is not None:

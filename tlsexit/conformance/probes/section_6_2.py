@@ -23,7 +23,7 @@ from tlsexit.conformance.actions import (
     through,
 )
 from tlsexit.conformance.certificates import Shown, issued
-from tlsexit.conformance.expect import alert, answered, closed, completed, refusal, said, still_open
+from tlsexit.conformance.expect import alert, closed, completed, goes_on, refusal, said, still_open
 from tlsexit.conformance.model import Group, Probe
 from tlsexit.conformance.needs import ASKS, AUTHORITY, EPHEMERAL, RSA
 from tlsexit.conformance.records import (
@@ -244,7 +244,7 @@ PROBES: Final = (
         "longest-protected",
         "a protected record of exactly 2^14 bytes is accepted",
         "R2246-6.2.1-03",
-        conversation=(handshake(), established(), Do(longest_record), expect(answered(), still_open())),
+        conversation=(handshake(), established(), Do(longest_record), expect(*goes_on())),
     ),
     fragments.server(
         "longest-plaintext",

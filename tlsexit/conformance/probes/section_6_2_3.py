@@ -15,7 +15,7 @@ from tlsexit.conformance.actions import (
     expect,
     handshake,
 )
-from tlsexit.conformance.expect import alert, answered, refusal, still_open
+from tlsexit.conformance.expect import alert, goes_on, refusal
 from tlsexit.conformance.model import Group, Probe
 from tlsexit.conformance.needs import CBC, CBC_8, CBC_16, MD5_MAC, NULL, RC4, SHA_MAC, STREAM, SuiteChoice
 from tlsexit.conformance.records import (
@@ -154,7 +154,7 @@ PROBES: Final = (
         "the length under the MAC is that of the content, whatever the padding",
         "R2246-6.2.3.1-02",
         connect=connect(suites=CBC),
-        conversation=(handshake(), established(), drip(longer(2)), expect(answered(), still_open())),
+        conversation=(handshake(), established(), drip(longer(2)), expect(*goes_on())),
     ),
     *macs.both(
         "rc4-goes-on",
@@ -168,7 +168,7 @@ PROBES: Final = (
         "RC4 goes on over empty records, too",
         "R2246-6.2.3.1-04",
         connect=connect(suites=RC4),
-        conversation=(handshake(), established(), drip(empty=1), expect(answered(), still_open()), Check(authentic)),
+        conversation=(handshake(), established(), drip(empty=1), expect(*goes_on()), Check(authentic)),
     ),
     *macs.both(
         "null-is-authentic",
@@ -226,7 +226,7 @@ PROBES: Final = (
                 handshake(),
                 established(),
                 drip(every_length, empty=1),
-                expect(answered(), still_open()),
+                expect(*goes_on()),
             ),
         )
     ),
@@ -239,7 +239,7 @@ PROBES: Final = (
             handshake(),
             established(),
             data(Sealing(padding=lambda shortest: padding_of(shortest[-1] + (255 - shortest[-1]) // 16 * 16))),
-            expect(answered(), still_open()),
+            expect(*goes_on()),
         ),
     ),
     *_bad_padding(),
@@ -260,7 +260,7 @@ PROBES: Final = (
             established(),
             Do(warning_and_empty),
             drip(empty=1),
-            expect(answered(), still_open()),
+            expect(*goes_on()),
             Check(authentic),
         ),
     ),
