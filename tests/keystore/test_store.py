@@ -243,6 +243,8 @@ ENTRY = '[entries.a]\nkind = "authority"\nfile = "a.pem"\nactive = true\ncomment
         ('kind = "authority"', 'kind = "enemy"', "the kind of a is 'enemy'"),
         ("[entries.a]", '[entries."a b"]', "'a b' is no id"),
         ("active = true", "active = true\nactive = true", "not TOML"),
+        ("active = true", "active = " + "[" * 5000, "not TOML"),
+        ("version = 1", "version = " + "1" * 5000, "not TOML"),
     ],
 )
 def test_a_damaged_index_is_one_sentence(store: KeyStore, old: str, new: str, complaint: str) -> None:

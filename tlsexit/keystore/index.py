@@ -133,7 +133,8 @@ def parse_index(data: bytes) -> Index:
         document = tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise LocalError("not text in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # besides what it documents, the parser fails over numbers of thousands of digits and thousands of brackets
         raise LocalError(f"not TOML: {error}") from error
     if document.get("version") != VERSION:
         raise LocalError(f"its version is {document.get('version')!r}, not {VERSION}")

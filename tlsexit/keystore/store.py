@@ -19,7 +19,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, KeySerializat
 from cryptography.hazmat.primitives.serialization.pkcs12 import PBES, serialize_key_and_certificates
 
 from tlsexit.alerts import LocalError
-from tlsexit.keystore.files import LOCK, locked, remove, write_whole
+from tlsexit.keystore.files import (
+    LOCK,
+    check_own,
+    check_private,
+    locked,
+    make_private,
+    read_own,
+    remove,
+    write_whole,
+)
 from tlsexit.keystore.index import Entry, Index, Kind, PasswordCheck, check_id, parse_index
 from tlsexit.policy import (
     BuiltinPki,
@@ -63,8 +72,9 @@ class KeyStore:
             raise LocalError("a key store has a password, which is not empty")
         try:
             store._password.decode("utf-8")
-            store.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            present = [item.name for item in store.folder.iterdir() if item.name != LOCK]
+            present = _names(store.folder)
+            if not present:
+                make_private(store.folder)
         except UnicodeDecodeError as error:
             raise LocalError("the password is not text in UTF-8") from error
         except OSError as error:
@@ -211,7 +221,7 @@ class KeyStore:
             index = self._read()
             entry = self._entry(index, id)
             self._write(Index(index.password, {key: item for key, item in index.entries.items() if key != id}))
-            remove(self._file(entry))
+            remove(self.folder / entry.file)
         return entry
 
     def _add(self, entry: Entry, data: bytes, *, replace: bool) -> Entry:
@@ -225,15 +235,15 @@ class KeyStore:
                 raise LocalError(f"{self.folder}: {entry.id} is {_a(old.kind)} and cannot become {_a(entry.kind)}")
             name = f"{entry.id}.{os.urandom(4).hex()}.{_SUFFIXES[entry.kind]}"
             entry = replaced(entry, file=name)
-            write_whole(self._file(entry), data)
+            write_whole(self.folder / entry.file, data)
             try:
                 self._write(Index(index.password, {**index.entries, entry.id: entry}))
             except LocalError:
                 with suppress(LocalError):
-                    remove(self._file(entry))
+                    remove(self.folder / entry.file)
                 raise
             if old is not None:
-                remove(self._file(old))
+                remove(self.folder / old.file)
         return entry
 
     def _change(self, id: str, **changes: Any) -> Entry:
@@ -251,7 +261,8 @@ class KeyStore:
 
     def _read(self) -> Index:
         try:
-            data = self._index_file.read_bytes()
+            check_private(self.folder)
+            data = read_own(self._index_file)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise LocalError(f"{self.folder}: is no key store; make one with `tlsexit pki create`") from error
         except OSError as error:
@@ -270,7 +281,8 @@ class KeyStore:
         return index.entries[id]
 
     def _file(self, entry: Entry) -> Path:
-        return self.folder / entry.file
+        """Return where an entry's file is."""
+        return check_own(self.folder / entry.file)
 
     def _needed_password(self) -> bytes:
         if self._password is None:
@@ -287,6 +299,14 @@ def _protection(password: bytes) -> KeySerializationEncryption:
         .hmac_hash(SHA256())
         .build(password)
     )
+
+
+def _names(folder: Path) -> list[str]:
+    """Return what is in a folder, which need not be there; the lock does not count."""
+    try:
+        return [item.name for item in folder.iterdir() if item.name != LOCK]
+    except FileNotFoundError:
+        return []
 
 
 def _a(kind: Kind) -> str:
