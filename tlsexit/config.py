@@ -47,8 +47,9 @@ class Config:
     key_log: Callable[[str], None] | None = None
     """Given each master secret as a line in the key log format that capture tools read. Dangerous outside a lab."""
 
-    max_handshake_message: int = 2**16
-    """A certificate chain of 64 KiB is already absurd; the 24-bit length would allow 16 MiB (rustls: 64 KiB)."""
+    max_handshake_message: int = 131_396
+    """The longest ClientHello there can be. A chain of certificates of that size is absurd, and the 24-bit length would
+    allow 16 MiB; every other message is shorter."""
 
     max_chain_length: int = 16
     """Certificates accepted in one chain: each costs a parse and a signature check before anyone is authenticated."""
@@ -63,7 +64,8 @@ class Config:
     """Consecutive empty records likewise: each costs a decryption and moves nothing (OpenSSL: 32)."""
 
     max_ignored_records: int = 32
-    """Consecutive records of unknown type, which RFC 2246 §6 has one ignore, for the same reason."""
+    """Consecutive records of unknown type, which RFC 2246 §6 has one ignore, for the same reason; and as many
+    HelloRequests in a handshake, which a client ignores (§7.4.1.1)."""
 
     max_renegotiation_requests: int = 5
     """Refused renegotiations answered before the connection is closed: each costs an alert."""

@@ -358,7 +358,9 @@ class Connection:
         if isinstance(message, HelloRequest) or (self._established and isinstance(message, ClientHello)):
             # refused or ignored, these change no state: a flood of them must still end
             self._unanswered += 1
-            if self._unanswered > self._config.max_renegotiation_requests:
+            negotiating = not isinstance(self._state, states.Established)
+            config = self._config
+            if self._unanswered > (config.max_ignored_records if negotiating else config.max_renegotiation_requests):
                 raise UnexpectedMessage("too many requests for renegotiation")
         self._feed(received)
 

@@ -6,13 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.ends import DH_ANON, DHE_DSS, DHE_RSA, client_end, handshake, server_end
+from tests.support.conversation import carries_data, refused
+from tests.support.ends import DH_ANON, DHE_DSS, DHE_RSA, RSA, client_end, handshake, server_end
+from tests.support.forge import EMPTY_RENEGOTIATION_INFO, Forge
 from tests.support.keys import client_for, server_for
 from tests.support.pair import End, pump
-from tlsexit.alerts import LocalError
+from tests.support.traces import client_trace
+from tlsexit.alerts import AlertDescription, LocalError
 from tlsexit.crypto.groups import DH_GROUP_NAMES, dh_group
 from tlsexit.events import MessageSeen
 from tlsexit.handshake import keyexchange as kx
+from tlsexit.handshake.enums import ExtensionType
+from tlsexit.handshake.extensions import Extension
 from tlsexit.profile import Profile
 from tlsexit.wire import parse_prefix
 
@@ -36,6 +41,51 @@ def test_every_group_by_name(name: str) -> None:
     assert (int.from_bytes(params.dh_p, "big"), params.dh_g) == (dh_group(name).p, b"\2")
     assert len(params.dh_p) * 8 == dh_group(name).bits
     assert 2 <= int.from_bytes(params.dh_Ys, "big") <= dh_group(name).p - 2
+
+
+# ------------------------------------------------------------------------------------------------ RFC 7919
+
+
+def listing(*values: int, suites: tuple[int, ...] = (DHE_RSA,), **profile: Any) -> Forge:
+    """A server's reaction to a client that lists these groups."""
+    body = b"".join(value.to_bytes(2, "big") for value in values)
+    listed = Extension(ExtensionType.SUPPORTED_GROUPS, len(body).to_bytes(2, "big") + body)
+    hello = {"extensions": (EMPTY_RENEGOTIATION_INFO, listed), "cipher_suites": suites}
+    return Forge(server_end(*suites, **profile), suites[-1], hello).play(client_trace(suites[-1]))
+
+
+@pytest.mark.parametrize(
+    ("listed", "profile", "name"),
+    [
+        ((256,), {}, "ffdhe2048"),
+        ((260, 257, 258), {}, "ffdhe3072"),
+        ((257, 256), {"dh_group": "ffdhe3072"}, "ffdhe3072"),
+        ((256,), {"dh_group": "ffdhe3072"}, "ffdhe2048"),
+        ((256,), {"dh_group": "modp2048"}, "ffdhe2048"),
+        ((256, 257, 511), {"minimum_dh_bits": 3072, "dh_group": "modp4096"}, "ffdhe3072"),
+        # nothing said of finite fields: the profile's
+        ((23, 29), {"dh_group": "modp1536"}, "modp1536"),
+        ((255, 512), {"dh_group": "modp1536"}, "modp1536"),
+    ],
+)
+def test_a_group_that_the_client_lists(listed: tuple[int, ...], profile: dict[str, Any], name: str) -> None:
+    """RFC 7919 §4: one of those, where the client lists any."""
+    forge = listing(*listed, **profile)
+    assert isinstance(forge.server_params, kx.ServerDHParams)
+    assert int.from_bytes(forge.server_params.dh_p, "big") == dh_group(name).p
+    carries_data(forge)
+
+
+@pytest.mark.parametrize("listed", [(261,), (511, 23), (256,)])
+def test_no_group_in_common(listed: tuple[int, ...]) -> None:
+    """RFC 7919 §4: another suite, or else insufficient_security."""
+    bounds = {"minimum_dh_bits": 2049}
+    forge = listing(*listed, suites=(DHE_RSA, RSA), dh_group="modp3072", **bounds)
+    assert forge.target.connection.context.cipher_suite == RSA
+    carries_data(forge)
+    for suite in (DHE_RSA, DHE_DSS, DH_ANON):
+        lonely = listing(*listed, suites=(suite,), dh_group="modp3072", **bounds)
+        refused(lonely, AlertDescription.INSUFFICIENT_SECURITY)
 
 
 @pytest.mark.parametrize("suite", [DHE_RSA, DHE_DSS, DH_ANON, DHE_PSK], ids=hex)

@@ -8,18 +8,29 @@ import pytest
 
 from tests.support.conversation import carries_data, established, honest, opposite, refused
 from tests.support.ends import RSA, RSA_NULL, RSA_RC4, client_end, server_end
-from tests.support.forge import Forge
+from tests.support.forge import EMPTY_RENEGOTIATION_INFO, Forge
 from tests.support.pair import make_end
 from tests.support.pki import pki
 from tests.support.records import header
 from tests.support.scripted import ScriptedExit
-from tests.support.traces import client_hello, client_trace, hello_request, message, pieces_of, put, server_trace, until
+from tests.support.traces import (
+    client_hello,
+    client_trace,
+    hello_request,
+    message,
+    pieces_of,
+    put,
+    server_trace,
+    split,
+    until,
+)
 from tlsexit.alerts import AlertDescription, LocalError
 from tlsexit.constants import Role
 from tlsexit.crypto.suites import SUITES
 from tlsexit.exits.answers import Handled
 from tlsexit.handshake import states
 from tlsexit.handshake.certificate import CertificateRequest
+from tlsexit.handshake.extensions import Extension
 from tlsexit.policy import system_config
 from tlsexit.profile import Profile
 from tlsexit.tasks import Task
@@ -34,7 +45,7 @@ PLACES = [
 # ------------------------------------------------------------------------------------------------ handshake messages
 
 
-@pytest.mark.parametrize("length", [2**16 + 1, 2**23, 2**24 - 1])
+@pytest.mark.parametrize("length", [131_397, 2**23, 2**24 - 1])
 @pytest.mark.parametrize("role", Role)
 def test_an_announced_length_beyond_the_bound(role: Role, length: int) -> None:
     """R2246-7.4-05, R2246-4.4-01: refused from the header on, before anything is kept for it."""
@@ -46,10 +57,24 @@ def test_an_announced_length_beyond_the_bound(role: Role, length: int) -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_an_announced_length_at_the_bound(role: Role) -> None:
-    """R2246-7.4-05: 64 KiB may come."""
+    """R2246-7.4-05: the longest ClientHello may come."""
     forge = opposite(role)
-    forge.send_record(22, bytes([1 if role is Role.CLIENT else 2]) + (2**16).to_bytes(3, "big"))
+    forge.send_record(22, bytes([1 if role is Role.CLIENT else 2]) + (131_396).to_bytes(3, "big"))
     assert not forge.target.connection.closed
+
+
+def test_the_longest_hello() -> None:
+    """R2246-4.3-03: every vector as long as its ceiling."""
+    unknown = Extension(0x0A0A, bytes(2**16 - 1 - 4 - 5))
+    hello = {
+        "session_id": bytes(32),
+        "cipher_suites": (*(0x0A0A,) * 32766, RSA),
+        "compression_methods": (*range(1, 255), 0),
+        "extensions": (unknown, EMPTY_RENEGOTIATION_INFO),
+    }
+    forge = Forge(server_end(RSA), RSA, hello).play(split(client_trace(RSA), "client_hello", 2**14))
+    assert len(forge.transcript.messages[0]) == 4 + 131_396
+    carries_data(forge)
 
 
 def test_a_bound_of_ones_own() -> None:

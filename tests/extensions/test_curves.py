@@ -136,11 +136,14 @@ def test_uncompressed_among_the_formats(values: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("values", [(1,), (1, 2), (255,)])
 def test_no_uncompressed_points(values: tuple[int, ...]) -> None:
-    """R4492-4-01, R4492-5.1.2-01: such a list is against the rule; no ECC suite can honour it."""
-    forge = answer_to(groups(P256), formats(*values), suites=(ECDHE_RSA, RSA))
-    assert forge.target.connection.context.cipher_suite == RSA
-    carries_data(forge)
-    refused(answer_to(groups(P256), formats(*values)), AlertDescription.HANDSHAKE_FAILURE)
+    """R4492-4-01, R4492-5.1.2-01: against the rule, and fatal beside a curve that anybody knows (RFC 8422 §5.1.2)."""
+    for suites in ((ECDHE_RSA,), (ECDHE_RSA, RSA), (RSA,)):
+        refused(answer_to(groups(P256), formats(*values), suites=suites), AlertDescription.ILLEGAL_PARAMETER)
+    for listed in ((), (groups(1, 0x0A0A),)):
+        forge = answer_to(*listed, formats(*values), suites=(ECDHE_RSA, RSA))
+        assert forge.target.connection.context.cipher_suite == RSA
+        carries_data(forge)
+        refused(answer_to(*listed, formats(*values)), AlertDescription.HANDSHAKE_FAILURE)
 
 
 def test_formats_are_answered_with_ecc_suites_only() -> None:

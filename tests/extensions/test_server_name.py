@@ -143,6 +143,12 @@ def test_a_name_that_is_not_ascii(name: bytes) -> None:
     refused(asked_for((0, name)), AlertDescription.ILLEGAL_PARAMETER)
 
 
+@pytest.mark.parametrize("name", [b"server\0.example", b"\0", b"two words", b"line\nfeed", b"\x1b[2J", b"\x7f"])
+def test_a_name_that_does_not_print(name: bytes) -> None:
+    """RFC 6066 §3: a DNS hostname. A log or another library would take it for something else."""
+    refused(asked_for((0, name)), AlertDescription.ILLEGAL_PARAMETER)
+
+
 def test_the_certificate_follows_the_name() -> None:
     """RFC 6066 §3: one server, several names."""
     issue = pki().root.issue

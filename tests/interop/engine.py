@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Thread
 from typing import Any
 
@@ -17,6 +17,7 @@ from tests.support.delivery import piecewise
 from tlsexit import (
     BuiltinPki,
     Config,
+    LocalError,
     Profile,
     Session,
     TlsError,
@@ -26,7 +27,9 @@ from tlsexit import (
     system_config,
     wrap_socket,
 )
+from tlsexit.events import MessageSeen, Observation
 from tlsexit.exits.context import SessionContext
+from tlsexit.handshake.hello import ServerHello
 from tlsexit.policy import load_authorities, load_identity
 from tlsexit.session import TicketProtector
 from tlsexit.stores import TicketKeys
@@ -50,6 +53,8 @@ class Result:
     session: Session | None
     closed: bool
     """Whether the peer ended with close_notify rather than by hanging up."""
+    agreed: frozenset[int]
+    """The types of the extensions in the first ServerHello."""
 
     @property
     def suite(self) -> int | None:
@@ -71,21 +76,26 @@ def engine_client(
     client_cert: str | None = None,
     session: Session | None = None,
     padding: int = 0,
+    renegotiate: bool = False,
     **elements: Any,
 ) -> Result:
     """Connect to a peer's server as the name localhost, send REQUEST, and read the answer to its end.
 
     ``suites`` are offered in this order; ``client_cert`` names a certificate of the test PKI; ``session`` is offered
-    for resumption; a header of ``padding`` bytes makes the request longer; ``elements`` are further elements of the
-    profile. Raises TlsError when the handshake fails and OSError when the network does.
+    for resumption; a header of ``padding`` bytes makes the request longer; with ``renegotiate`` there is a second
+    handshake before the request; ``elements`` are further elements of the profile. Raises TlsError when the handshake
+    fails and OSError when the network does.
     """
     profile = Profile.client(cipher_suites=tuple(suites), server_name="localhost", **COMMON, **elements)
     builtin = _builtin(pki, [] if client_cert is None else [client_cert])
     sock = piecewise(socket.create_connection((host, port), TIMEOUT))
-    with wrap_socket(sock, profile, pki=builtin, session=session) as tls:
+    hellos = Hellos()
+    with wrap_socket(sock, profile, pki=builtin, session=session, config=system_config(observer=hellos)) as tls:
+        if renegotiate and not tls.renegotiate():
+            raise LocalError("the server would rather not renegotiate")
         tls.sendall(REQUEST.replace("\r\n\r\n", f"\r\nX-Padding: {'p' * padding}\r\n\r\n").encode())
         received, closed = _read_to_end(tls)
-        return Result(tls.context, received, tls.session, closed)
+        return Result(tls.context, received, tls.session, closed, hellos.agreed)
 
 
 class EngineServer:
@@ -114,12 +124,14 @@ def engine_server(
     client_auth: bool = False,
     tickets: TicketProtector | bool = False,
     size: int = 100,
+    renegotiate: bool = False,
     **elements: Any,
 ) -> Iterator[EngineServer]:
     """Run a tlsexit server that shows ``certificate`` and answers every request with a body of ``size`` bytes.
 
-    All its connections share one session store and, with ``tickets``, ticket keys: new ones for True. ``elements`` are
-    further elements of the profile. The thread ends when the context is left: read the outcomes then.
+    All its connections share one session store and, with ``tickets``, ticket keys: new ones for True. With
+    ``renegotiate`` it has a second handshake before it answers. ``elements`` are further elements of the profile. The
+    thread ends when the context is left: read the outcomes then.
     """
     verify = Verify.REQUIRED if client_auth else Verify.NONE
     profile = Profile.server(cipher_suites=tuple(suites), verify=verify, **COMMON, **elements)
@@ -136,7 +148,7 @@ def engine_server(
                 except TimeoutError:
                     continue
                 try:
-                    server.outcomes.append(_answer(sock, profile, builtin, config, size))
+                    server.outcomes.append(_answer(sock, profile, builtin, config, size, renegotiate))
                 except (TlsError, OSError) as error:
                     server.outcomes.append(error)
 
@@ -157,18 +169,36 @@ def _builtin(pki: Pki, identities: Sequence[str]) -> BuiltinPki:
     )
 
 
-def _answer(sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: Config, size: int) -> Result:
+class Hellos:
+    """An observer that remembers what the first ServerHello agreed to."""
+
+    def __init__(self) -> None:
+        self.agreed: frozenset[int] = frozenset()
+        self._seen = False
+
+    def __call__(self, seen: Observation) -> None:
+        if isinstance(seen, MessageSeen) and isinstance(seen.message, ServerHello) and not self._seen:
+            self._seen = True
+            self.agreed = frozenset(item.extension_type for item in seen.message.extensions or ())
+
+
+def _answer(
+    sock: socket.socket, profile: Profile, builtin: BuiltinPki, config: Config, size: int, renegotiate: bool
+) -> Result:
     """Serve one connection: read the request's head, answer, close. A peer may close without having asked."""
     sock.settimeout(TIMEOUT)
-    with wrap_socket(piecewise(sock), profile, pki=builtin, config=config) as tls:
+    hellos = Hellos()
+    with wrap_socket(piecewise(sock), profile, pki=builtin, config=replace(config, observer=hellos)) as tls:
         request = b""
         while b"\r\n\r\n" not in request:
             if not (data := tls.recv()):
-                return Result(tls.context, request, tls.session, closed=True)
+                return Result(tls.context, request, tls.session, closed=True, agreed=hellos.agreed)
             request += data
+        if renegotiate and not tls.renegotiate():
+            raise LocalError("the client would rather not renegotiate")
         body = (b"tlsexit " * (size // 8 + 1))[: size - len(END)] + END
         tls.sendall(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-        return Result(tls.context, request, tls.session, closed=False)
+        return Result(tls.context, request, tls.session, closed=False, agreed=hellos.agreed)
 
 
 def _read_to_end(tls: TlsSocket) -> tuple[bytes, bool]:

@@ -28,11 +28,22 @@ class Variant(Enum):
     CLIENT_CERTIFICATE = "client-certificate"
     RESUMPTION = "resumption"
     TICKET = "ticket"
+    PEER_RENEGOTIATES = "peer-renegotiates"
+    WE_RENEGOTIATE = "we-renegotiate"
+    ALPN = "alpn"
+    NEXT_PROTOCOL = "next-protocol"
+    NO_EXTENDED_MASTER_SECRET = "no-extended-master-secret"
+    NO_ENCRYPT_THEN_MAC = "no-encrypt-then-mac"
 
     @property
     def resumes(self) -> bool:
         """Whether a second connection resumes the session of the first."""
         return self in (Variant.RESUMPTION, Variant.TICKET)
+
+    @property
+    def renegotiates(self) -> bool:
+        """Whether there is a second handshake on the connection."""
+        return self in (Variant.PEER_RENEGOTIATES, Variant.WE_RENEGOTIATE)
 
 
 CORE = (0x0001, 0x0002, 0x0004, 0x0005, 0x000A, 0x002F, 0x0035, 0x0016, 0x0033, 0x0039)
@@ -58,6 +69,15 @@ class Lack:
 
     reason: str
     suites: Callable[[Suite], bool]
+    roles: tuple[Role, ...] = (Role.SERVER, Role.CLIENT)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A variant that is not tried with a peer, and why."""
+
+    reason: str
+    variants: tuple[Variant, ...]
     roles: tuple[Role, ...] = (Role.SERVER, Role.CLIENT)
 
 
@@ -128,6 +148,51 @@ LACKS: dict[str, tuple[Lack, ...]] = {
 """By peer, the suites that are not tried. All ciphers of a peer's version that Debian 12 or the registries carry."""
 
 
+V = Variant
+_NO_NPN = Missing("Only OpenSSL 1.0.2 still has next protocol negotiation", (V.NEXT_PROTOCOL,))
+_ETM_ONLY = (V.NO_ENCRYPT_THEN_MAC,)
+_EMS_ONLY = (V.NO_EXTENDED_MASTER_SECRET,)
+_KEYBOARD = "OpenSSL's commands renegotiate at the keyboard only, as tests/interop/test_openssl.py does"
+
+MISSING: dict[str, tuple[Missing, ...]] = {
+    "openssl": (_NO_NPN, Missing(_KEYBOARD, (V.PEER_RENEGOTIATES,))),
+    "gnutls": (
+        _NO_NPN,
+        Missing("gnutls-serv starts a renegotiation as an echo server only", (V.PEER_RENEGOTIATES,), (Role.SERVER,)),
+    ),
+    "nss": (
+        _NO_NPN,
+        Missing("NSS never had encrypt-then-MAC: the other variants are without it", _ETM_ONLY),
+        Missing("tstclnt has no option for ALPN", (V.ALPN,), (Role.CLIENT,)),
+        Missing("tstclnt has no option to renegotiate", (V.PEER_RENEGOTIATES,), (Role.CLIENT,)),
+    ),
+    "mbedtls": (_NO_NPN,),
+    "jsse": (
+        _NO_NPN,
+        Missing("JSSE never had encrypt-then-MAC: the other variants are without it", _ETM_ONLY),
+        Missing(
+            "JSSE's server closes before the renegotiation it began is over", (V.PEER_RENEGOTIATES,), (Role.SERVER,)
+        ),
+    ),
+    "node4": (
+        Missing("OpenSSL 1.0.2 is older than RFC 7366: the other variants are without it", _ETM_ONLY),
+        Missing("OpenSSL 1.0.2 is older than RFC 7627: the other variants are without it", _EMS_ONLY),
+        Missing("Node 4 is older than ALPN", (V.ALPN,)),
+        Missing("Node 4's client fails before it sends a second hello", (V.PEER_RENEGOTIATES,), (Role.CLIENT,)),
+    ),
+    "tlslite": (
+        _NO_NPN,
+        Missing("tlslite-ng has no renegotiation", (V.PEER_RENEGOTIATES, V.WE_RENEGOTIATE)),
+    ),
+}
+"""By peer, the variants that are not tried."""
+
+
+def missing(peer: str, role: Role, variant: Variant) -> str | None:
+    """Why ``variant`` is not tried with a peer in a role, or None."""
+    return next((item.reason for item in MISSING[peer] if role in item.roles and variant in item.variants), None)
+
+
 def lack(peer: str, role: Role, suite: Suite) -> str | None:
     """Why ``suite`` is not tried with a peer in a role, or None."""
     return next((item.reason for item in LACKS[peer] if role in item.roles and item.suites(suite)), None)
@@ -141,6 +206,7 @@ def cases(role: Role) -> list[Case]:
         for suite in SUITES.values()
         if lack(peer, role, suite) is None
         for variant in (Variant if suite.number in CORE else (Variant.PLAIN,))
+        if missing(peer, role, variant) is None
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.matrix import CORE, LACKS, Role, Variant, cases, lack
+from tests.interop.matrix import CORE, LACKS, MISSING, Role, Variant, cases, lack, missing
 from tests.interop.peers.all import PEERS
 from tests.interop.suites import SUITES, suite_number
 from tlsexit.crypto.suites import SUITES as OURS
@@ -29,8 +29,22 @@ def test_no_reason_is_idle(peer: str) -> None:
 def test_core_suites_are_tried_in_every_variant() -> None:
     for role in Role:
         for number in CORE:
-            found = {case.variant for case in cases(role) if case.suite.number == number}
-            assert found == set(Variant), f"{SUITES[number]} with a {role.value}"
+            for peer in PEERS:
+                if lack(peer, role, SUITES[number]) is None:
+                    chosen = [case for case in cases(role) if (case.peer, case.suite.number) == (peer, number)]
+                    explained = {variant for variant in Variant if missing(peer, role, variant)}
+                    assert {case.variant for case in chosen} == set(Variant) - explained
+
+
+def test_every_variant_meets_a_peer_in_both_roles() -> None:
+    for role in Role:
+        assert {case.variant for case in cases(role)} == set(Variant)
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_no_reason_for_a_variant_is_idle(peer: str) -> None:
+    given = {missing(peer, role, variant) for role in Role for variant in Variant}
+    assert {item.reason for item in MISSING[peer]} == given - {None}
 
 
 def test_every_suite_meets_a_peer_in_both_roles() -> None:

@@ -10,9 +10,9 @@ from tests.interop.peers.all import PEERS, FindPeer
 from tests.interop.peers.base import Peer, certificate_for_client
 from tests.interop.process import Server
 from tests.interop.suites import SUITES, Suite
+from tests.interop.variants import check_agreement, our_elements, their_features
 from tests.interop.workshop import Pki
 from tlsexit import AlertDescription, AlertReceived, TlsError, TruncatedError
-from tlsexit.exits.context import Authentication
 
 pytestmark = pytest.mark.interop
 
@@ -22,7 +22,8 @@ AES = SUITES[0x002F]
 def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
     """One connection, or two for a resumption, with everything that both sides say of them compared."""
     authenticated = case.variant is Variant.CLIENT_CERTIFICATE
-    own = certificate_for_client(case.suite) if authenticated else None
+    # one that may be asked for in the second handshake
+    own = certificate_for_client(case.suite) if authenticated or case.variant is Variant.PEER_RENEGOTIATES else None
     tickets = case.variant is Variant.TICKET
     session = None
     for resumed in (False, True) if case.variant.resumes else (False,):
@@ -35,6 +36,8 @@ def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
             client_cert=own,
             session=session,
             session_tickets=tickets,
+            renegotiate=case.variant is Variant.WE_RENEGOTIATE,
+            **our_elements(case.variant),
         )
         session = result.session
         assert session is not None
@@ -44,17 +47,14 @@ def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
         assert (result.suite, result.resumed) == (case.suite.number, resumed)
         assert report.suite in (case.suite.number, None)
         assert report.resumed in (resumed, None)
+        check_agreement(case, result)
         if authenticated:
-            assert result.context.authentication is Authentication.BOTH
             assert report.client_certificate is not False
-        else:
-            expected = Authentication.ANONYMOUS if case.suite.anonymous else Authentication.SERVER
-            assert result.context.authentication is expected
 
 
 @pytest.mark.parametrize("case", cases(Role.SERVER), ids=str)
 def test_conversation(case: Case, peer: FindPeer, pki: Pki) -> None:
-    other = peer(case.peer)
+    other = peer(case.peer, **their_features(case.variant))
     demanded = case.variant is Variant.CLIENT_CERTIFICATE
     # most servers hand out tickets to those who want one
     tickets = case.variant is not Variant.RESUMPTION

@@ -58,7 +58,7 @@ def served(handler: Callable[[TlsSocket], None], **options: Any) -> Callable[[so
     """A server's work: the handshake, then ``handler``, then close_notify."""
 
     def work(sock: socket.socket) -> None:
-        with wrap_socket(sock, SERVER, pki=PKI.builtin(Role.SERVER), **options) as tls:
+        with wrap_socket(sock, options.pop("profile", SERVER), pki=PKI.builtin(Role.SERVER), **options) as tls:
             handler(tls)
 
     return work

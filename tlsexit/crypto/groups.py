@@ -85,6 +85,13 @@ DH_GROUP_NAMES: Final = tuple(_GROUPS)
 """What :func:`dh_group` knows."""
 
 
+FFDHE_GROUPS: Final = {256: "ffdhe2048", 257: "ffdhe3072", 258: "ffdhe4096", 259: "ffdhe6144", 260: "ffdhe8192"}
+"""The numbers of finite-field groups among the supported groups (RFC 7919 §2)."""
+
+FFDHE_CODE_POINTS: Final = range(256, 512)
+"""All numbers set aside for such groups, known or not (RFC 7919 §2)."""
+
+
 @cache
 def dh_group(name: str) -> DHParameters:
     """Return a well-known group by its name (``ffdhe2048``); :class:`LocalError` for a name that is not known.

@@ -22,6 +22,7 @@ from tlsexit.exits.answers import Answer, Failed, Handled
 from tlsexit.exits.application import TransportSecurity
 from tlsexit.exits.calls import ExitCall, HandshakeDoneCall
 from tlsexit.exits.context import SessionContext
+from tlsexit.handshake.states import Established
 from tlsexit.session import Session
 from tlsexit.tasks import Task
 
@@ -90,6 +91,25 @@ class TlsSocket:
                 self._read_more()
             self._raise_if_refused()
 
+    def renegotiate(self) -> bool:
+        """Have a new handshake, within the time-out as a whole; data that arrives meanwhile can be read afterwards.
+
+        Returns False if the peer would rather not (no_renegotiation, RFC 2246 §7.2.2). Raises :class:`LocalError`
+        unless the profile allows it and the peer supports RFC 5746.
+        """
+        self._connection.renegotiate()
+        self._completed = False
+        with self._within_timeout():
+            self._drive()
+            while not self._completed:
+                self._raise_if_closed()
+                state = self._connection.state
+                if isinstance(state, Established) and not state.requested:
+                    self._completed = True
+                    return False
+                self._read_more()
+        return True
+
     # -------------------------------------------------------------------------------------------- data
 
     def recv(self, size: int = 65536) -> bytes:
@@ -130,13 +150,15 @@ class TlsSocket:
         return sum(map(len, self._received))
 
     def sendall(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of ``data``.
+        """Send all of ``data``, after a renegotiation that is under way.
 
         If that fails or times out, nobody knows how much the peer has got: nothing more can be sent then, and every
         later attempt raises :class:`LocalError`. What the peer sends can still be read.
         """
         view = memoryview(data).cast("B")
         with self._within_timeout():
+            while self._connection.established and not isinstance(self._connection.state, Established):
+                self._read_more()  # what the connection would hold back could be lost if it is closed right after
             for start in range(0, len(view), _WRITE_SIZE):
                 self._raise_if_closed()
                 if self._cut_off:

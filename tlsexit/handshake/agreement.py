@@ -77,16 +77,23 @@ def with_pre_shared_key(other_secret: bytes, key: bytes) -> bytes:
 
 
 def generate_ephemeral(
-    exchange: KeyExchange, groups: tuple[int, ...], own_key: PublicKey | None, profile: Profile, config: Config
+    exchange: KeyExchange,
+    groups: tuple[int, ...],
+    own_key: PublicKey | None,
+    profile: Profile,
+    config: Config,
+    *,
+    finite_field: str | None = None,
 ) -> Ephemeral | None:
     """Return a fresh key for this handshake, or None if the server has nothing to say in ServerKeyExchange.
 
-    ``groups`` are the curves both sides have, favourite first. A Diffie-Hellman pair is never used twice (RFC 3268,
-    Raccoon); a temporary RSA key is the configuration's affair.
+    ``groups`` are the curves both sides have, favourite first; ``finite_field`` is the name of another group than the
+    profile's. A Diffie-Hellman pair is never used twice (RFC 3268, Raccoon); a temporary RSA key is the configuration's
+    affair.
     """
     premaster = exchange.premaster
     if premaster in (Premaster.DH, Premaster.DHE_PSK):
-        group = dh_group("export512" if exchange.export else profile.dh_group)
+        group = dh_group("export512" if exchange.export else finite_field or profile.dh_group)
         pair = DHKeyPair.generate(group)
         dh = kx.ServerDHParams(_bytes(group.p), _bytes(group.g), pair.public)
         if premaster is Premaster.DH:

@@ -11,12 +11,15 @@ from hmac import compare_digest
 from tlsexit.alerts import (
     HandshakeFailure,
     IllegalParameter,
+    InsufficientSecurity,
     NoApplicationProtocol,
+    PeerError,
     ProtocolVersionError,
     UnrecognizedName,
 )
 from tlsexit.constants import EMPTY_RENEGOTIATION_INFO_SCSV, NULL_COMPRESSION, ProtocolVersion, Role
-from tlsexit.crypto.suites import SUITES, CipherSuite
+from tlsexit.crypto.groups import FFDHE_CODE_POINTS, FFDHE_GROUPS, NamedCurve, dh_group
+from tlsexit.crypto.suites import SUITES, CipherSuite, Premaster
 from tlsexit.exits.calls import Credentials
 from tlsexit.handshake import extensions as ext
 from tlsexit.handshake.enums import CertificateStatusType, ExtensionType
@@ -46,7 +49,11 @@ def read_client_hello(hello: ClientHello, previous: FinishedPair | None, profile
         raise IllegalParameter("the client does not offer null compression (§7.4.1.2)")
     offered = hello.extensions or ()
     check_bodies(offered, ext.BODIES[Role.CLIENT])
+    groups = ext.read(offered, ExtensionType.SUPPORTED_GROUPS, ext.SUPPORTED_GROUPS)
     formats = ext.read(offered, ExtensionType.EC_POINT_FORMATS, ext.EC_POINT_FORMATS)
+    if formats is not None and UNCOMPRESSED not in formats and not set(groups or ()).isdisjoint(NamedCurve):
+        # RFC 8422 §5.1.2: "the server MUST abort the handshake and return an illegal_parameter alert"
+        raise IllegalParameter("the client's point formats do not include uncompressed")
     code = ext.read(offered, ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH)
     status = ext.read(offered, ExtensionType.STATUS_REQUEST, ext.CERTIFICATE_STATUS_REQUEST)
     authorities = ext.read(offered, ExtensionType.TRUSTED_CA_KEYS, ext.TRUSTED_AUTHORITIES)
@@ -55,7 +62,7 @@ def read_client_hello(hello: ClientHello, previous: FinishedPair | None, profile
         previous=previous,
         secure_renegotiation=_secure_renegotiation(hello, previous),
         server_name=_host_name(ext.read(offered, ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST), profile),
-        groups=ext.read(offered, ExtensionType.SUPPORTED_GROUPS, ext.SUPPORTED_GROUPS),
+        groups=groups,
         uncompressed_points=formats is None or UNCOMPRESSED in formats,
         extended_master_secret=ext.find(offered, ExtensionType.EXTENDED_MASTER_SECRET) is not None,
         encrypt_then_mac=ext.find(offered, ExtensionType.ENCRYPT_THEN_MAC) is not None,
@@ -83,10 +90,46 @@ def common_suites(offer: ClientOffer, profile: Profile) -> tuple[CipherSuite, ..
         if profile.root_ca_ids or profile.dn_user or profile.dn_issuer:
             # a pre-shared key authenticates, but has no name and no authority
             common = [suite for suite in common if not suite.key_exchange.premaster.psk]
+    if chosen_dh_group(offer, profile) is None:
+        common = [suite for suite in common if not _with_dh_group(suite)]
     if not common_groups(offer, profile):
         # RFC 4492 §4: an ECC suite only if the client's curves and point formats can be honoured
         common = [suite for suite in common if suite.key_exchange.premaster not in ELLIPTIC]
     return tuple(common)
+
+
+def nothing_in_common(offer: ClientOffer, profile: Profile) -> PeerError:
+    """Return what to answer to a client that has no suite in common with the profile."""
+    wanted = frozenset(profile.cipher_suites)
+    values = [value for value in offer.hello.cipher_suites if value in wanted]
+    if chosen_dh_group(offer, profile) is None and any(_with_dh_group(SUITES[value]) for value in values):
+        # RFC 7919 §4: "the server MUST end the connection with a fatal TLS alert of type insufficient_security(71)"
+        return InsufficientSecurity("no Diffie-Hellman group in common with the client")
+    version = offer.hello.client_version
+    hint = f"; it offers version {version:#06x}, perhaps without TLS 1.0" if version > ProtocolVersion.TLS_1_0 else ""
+    return HandshakeFailure(f"no cipher suite in common with the client{hint}")
+
+
+def chosen_dh_group(offer: ClientOffer, profile: Profile) -> str | None:
+    """Return the name of the finite-field group to use: the profile's unless the client lists some of RFC 7919.
+
+    Then it is one of those (§4), the profile's if that is among them, or else the smallest that the profile's bounds
+    allow; None if there is none, and no suite that needs one may be chosen.
+    """
+    listed = [value for value in offer.groups or () if value in FFDHE_CODE_POINTS]
+    if not listed:
+        return profile.dh_group
+    names = [FFDHE_GROUPS[value] for value in sorted(listed) if value in FFDHE_GROUPS]
+    if profile.dh_group in names:
+        return profile.dh_group
+    bounds = range(profile.minimum_dh_bits, profile.maximum_dh_bits + 1)
+    return next((name for name in names if dh_group(name).bits in bounds), None)
+
+
+def _with_dh_group(suite: CipherSuite) -> bool:
+    """Whether the suite's key exchange takes a group of any size; those of export suites are fixed."""
+    exchange = suite.key_exchange
+    return exchange.premaster in (Premaster.DH, Premaster.DHE_PSK) and not exchange.export
 
 
 def common_groups(offer: ClientOffer, profile: Profile) -> tuple[int, ...]:
@@ -124,6 +167,7 @@ def settle(
         server_random=server_random,
         session_id=session_id,
         groups=common_groups(offer, profile),
+        dh_group=chosen_dh_group(offer, profile),
         extended_master_secret=offer.extended_master_secret and profile.extended_master_secret,
         encrypt_then_mac=encrypt_then_mac,
         secure_renegotiation=offer.secure_renegotiation,
@@ -200,10 +244,10 @@ def _host_name(names: tuple[ext.ServerName, ...] | None, profile: Profile) -> st
     name = None if names is None else ext.host_name(names)
     if name is None:
         return None
-    try:
-        host = name.decode("ascii").lower()
-    except UnicodeDecodeError as error:
-        raise IllegalParameter("server_name: the host name is not ASCII") from error
+    if not all(0x21 <= byte <= 0x7E for byte in name):
+        # neither letters beyond ASCII, which go as A-labels, nor a NUL for somebody else's code to stop at
+        raise IllegalParameter("server_name: the host name is not printable ASCII")
+    host = name.decode("ascii").lower()
     if profile.server_names and host not in {served.lower().removesuffix(".") for served in profile.server_names}:
         # RFC 6066 §3 discourages the warning: clients react to it in different ways
         raise UnrecognizedName(f"{host!r} is not a name this server serves")

@@ -45,9 +45,10 @@ class Negotiation:
     """What both hellos settled: the SecurityParameters of §6.1 before the master secret, and the extensions.
 
     ``client_version`` is the one offered, which the premaster secret carries (§7.4.7.1). ``groups`` are the curves
-    that the server may choose from. ``previous_leaf`` is the server's certificate in the handshake that a renegotiation
-    follows. ``new_ticket``: the server will send NewSessionTicket (RFC 5077 §3.2). ``next_protocol``: the client will
-    send NextProtocol, with this choice; a server does not know it yet.
+    that the server may choose from, ``dh_group`` names its finite-field group. ``previous_leaf`` is the server's
+    certificate in the handshake that a renegotiation follows. ``new_ticket``: the server will send NewSessionTicket
+    (RFC 5077 §3.2). ``next_protocol``: the client will send NextProtocol, with this choice; a server does not know it
+    yet.
     """
 
     suite: CipherSuite
@@ -56,6 +57,7 @@ class Negotiation:
     server_random: bytes
     session_id: bytes = b""
     groups: tuple[int, ...] = ()
+    dh_group: str | None = None
     extended_master_secret: bool = False
     encrypt_then_mac: bool = False
     secure_renegotiation: bool = False

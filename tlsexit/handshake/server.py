@@ -89,7 +89,7 @@ def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHel
         return resume.send_resumed_hello(context, offer, *resumable, transcript, config)
     candidates = choice.common_suites(offer, context.profile)
     if not candidates:
-        raise HandshakeFailure("no cipher suite in common with the client" + _perhaps_too_modern(offer))
+        raise choice.nothing_in_common(offer, context.profile)
     if candidates[0].key_exchange.certificate is None:
         return _send_hello(context, offer, candidates[0], None, transcript, config)
     asked = states.AskGetServerCertificate(context, offer, candidates, transcript)
@@ -244,11 +244,6 @@ def on_finished(state: states.AwaitClientFinished, received: Received[Finished],
     return flight.then(done.state, *done.actions)
 
 
-def _perhaps_too_modern(offer: ClientOffer) -> str:
-    version = offer.hello.client_version
-    return f"; it offers version {version:#06x}, perhaps without TLS 1.0" if version > ProtocolVersion.TLS_1_0 else ""
-
-
 def _usable_key_type(chain: tuple[bytes, ...], offer: ClientOffer, config: Config) -> KeyType | None:
     """Return what kind of key the leaf holds; None if there is none, or on a curve the client does not list."""
     if not chain:
@@ -303,7 +298,9 @@ def _send_hello(
             flight.send(CertificateStatus(CertificateStatusType.OCSP, credentials.ocsp_response or b""))
     exchange = suite.key_exchange
     own_key = None if credentials is None else own_public_key(credentials.chain, config)
-    ephemeral = generate_ephemeral(exchange, negotiated.groups, own_key, context.profile, config)
+    ephemeral = generate_ephemeral(
+        exchange, negotiated.groups, own_key, context.profile, config, finite_field=negotiated.dh_group
+    )
     if ephemeral is None:
         return _request_certificate(flight, context, negotiated, None)
     if not exchange.signed:

@@ -70,16 +70,23 @@ class Peer(ABC):
     _numbers = count()
 
     def __init__(
-        self, workshop: Workshop, *, alpn: str = "", renegotiate: bool = False, v2_hello: bool = False
+        self,
+        workshop: Workshop,
+        *,
+        alpn: str = "",
+        npn: str = "",
+        renegotiate: bool = False,
+        v2_hello: bool = False,
     ) -> None:
         """Prepare a peer; what it cannot do it leaves undone.
 
-        ``alpn`` is the application protocol it offers or takes (RFC 7301). With ``renegotiate`` it handshakes once
-        more, as a server before it answers and as a client before it asks. With ``v2_hello`` a client opens in the
-        SSL 2.0 format (RFC 2246 appendix E).
+        ``alpn`` is the application protocol it offers or takes (RFC 7301), ``npn`` one for next protocol negotiation.
+        With ``renegotiate`` it handshakes once more, as a server before it answers and as a client before it asks. With
+        ``v2_hello`` a client opens in the SSL 2.0 format (RFC 2246 appendix E).
         """
         self.workshop = workshop
         self.alpn = alpn
+        self.npn = npn
         self.renegotiate = renegotiate
         self.v2_hello = v2_hello
 

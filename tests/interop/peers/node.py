@@ -38,12 +38,17 @@ class Node4(Peer):
     def _command(self, role: str, port: str, *rest: str) -> list[str]:
         return [str(NODE4), str(PROGRAMS / "peer.js"), role, port, str(self.workshop.pki().folder), *rest]
 
+    def _environment(self) -> dict[str, str]:
+        """The program's switches that both roles share."""
+        environment = {"NPN": self.npn} if self.npn else {}
+        return {**environment, "RENEG": "1"} if self.renegotiate else environment
+
     def start_server(
         self, suite: Suite, *, client_auth: bool = False, tickets: bool = False
     ) -> AbstractContextManager[Server]:
-        environment = {"REQUEST_CERT": "1"} if client_auth else {}
-        if self.renegotiate:
-            environment["RENEG"] = "1"
+        environment = self._environment()
+        if client_auth:
+            environment["REQUEST_CERT"] = "1"
         if not tickets:
             environment["NO_TICKET"] = "1"
         command = self._command("server", "{port}", suite.certificate, suite.openssl)
@@ -52,7 +57,9 @@ class Node4(Peer):
     def run_client(
         self, port: int, suite: Suite, *, client_cert: bool = False, resume: Resumption | None = None
     ) -> ClientRun:
-        environment = {"CLIENT_CERT": certificate_for_client(suite)} if client_cert else {}
+        environment = self._environment()
+        if client_cert:
+            environment["CLIENT_CERT"] = certificate_for_client(suite)
         if resume is not None:
             environment["RESUME"] = "1"
         if resume is Resumption.ID:

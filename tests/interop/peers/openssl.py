@@ -51,6 +51,7 @@ class OpenSsl(Peer):
             command += ["-no_ticket"]
         if self.alpn:
             command += ["-alpn", self.alpn]
+        command += ["-client_renegotiation"]
         return serve(command, self.log("server"))
 
     def run_client(
