@@ -161,7 +161,7 @@ def test_first_message_to_a_client(kind: int) -> None:
     refused(forge, AlertDescription.UNEXPECTED_MESSAGE)
 
 
-@pytest.mark.parametrize("kind", [3, 5, 9, 21, 23, 67, 200, 255])
+@pytest.mark.parametrize("kind", [3, 5, 9, 21, 23, 66, 68, 200, 255])
 @pytest.mark.parametrize("role", Role)
 def test_unknown_handshake_types(role: Role, kind: int) -> None:
     """R2246-7.4-03, R2246-A.4-01: refused at the first byte, before its length is believed."""
