@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.pki import pki
 from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
-from tlsexit.crypto.keyops import encrypt, verify
+from tlsexit.crypto.keyops import encrypt, sign, verify
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.calls import (
     CheckCertificateCall,
@@ -216,6 +216,25 @@ def test_keys_that_do_not_fit(value: object, what: str) -> None:
     """Said in one sentence that shows nothing of the key."""
     call = CryptDataCall(context(own_chain=SERVER_CHAIN), CryptOperation.SIGN, KeyType.RSA, bytes(36))
     with pytest.raises(LocalError, match=what):
+        call.validate(value)
+
+
+@pytest.mark.parametrize("kind", KeyType)
+@pytest.mark.parametrize("how", ["short", "long", "empty", "too long for the message", "another key", "another digest"])
+def test_signatures_that_the_peer_would_refuse(kind: KeyType, how: str) -> None:
+    """Found here, where it can be said that the exit has the wrong key; a wrong CRT signature would give it away."""
+    digest = bytes(range(36 if kind is KeyType.RSA else 20))
+    call = CryptDataCall(context(own_chain=pki(kind).server.chain), CryptOperation.SIGN, kind, digest)
+    good = call.validate(pki(kind).server.key)
+    value = {
+        "short": good[:-1],
+        "long": good + b"\0",
+        "empty": b"",
+        "too long for the message": bytes(70_000),
+        "another key": sign(pki(kind).root.key, digest),
+        "another digest": sign(pki(kind).server.key, digest[::-1]),
+    }[how]
+    with pytest.raises(LocalError, match=r"does not verify|1 to 65535 bytes"):
         call.validate(value)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.pki import pki
@@ -10,6 +14,7 @@ from tlsexit.constants import Role
 from tlsexit.exits.context import (
     GLOBAL_AREA_SIZE,
     PUBLIC_AREA_SIZE,
+    Area,
     Authentication,
     SessionContext,
     TaskContext,
@@ -22,6 +27,39 @@ def test_sizes() -> None:
     """4096 bytes for each task, 64 bytes handed to the application."""
     assert (PUBLIC_AREA_SIZE, GLOBAL_AREA_SIZE) == (4096, 64)
     assert len(TaskContext(1).public_area) == 4096
+
+
+@pytest.mark.parametrize("size", [0, 10])
+@pytest.mark.parametrize(
+    "resize",
+    [
+        lambda area: area.extend(b"more"),
+        lambda area: area.append(1),
+        lambda area: area.__iadd__(b"more"),
+        lambda area: area.__setitem__(slice(0, 0), b"more"),
+        lambda area: area.insert(0, 1),
+    ],
+)
+def test_an_area_keeps_its_size(size: int, resize: Callable[[bytearray], object]) -> None:
+    """An exit that writes beyond the end fails, and nobody else notices."""
+    area = Area(size)
+    with pytest.raises(BufferError):
+        resize(area)
+    assert area == bytes(size)
+
+
+def test_an_area_is_a_bytearray() -> None:
+    """Written in place, compared, copied; a copy keeps its size too."""
+    area = Area(4)
+    area[1:3] = b"xy"
+    assert area == b"\0xy\0"
+    with pytest.raises(BufferError):
+        area.clear()
+    for twin in (copy.deepcopy(area), pickle.loads(pickle.dumps(area))):
+        assert twin == area
+        assert twin is not area
+        with pytest.raises(BufferError):
+            twin.clear()
 
 
 def test_public_areas_are_not_shared() -> None:

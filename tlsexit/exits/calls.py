@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Final
 
 from cryptography import x509
 
-from tlsexit.alerts import AlertLevel, LocalError
+from tlsexit.alerts import AlertLevel, LocalError, PeerError
 from tlsexit.constants import Role
-from tlsexit.crypto.keyops import PrivateKey, decrypt, key_type, sign
+from tlsexit.crypto.keyops import PrivateKey, PublicKey, decrypt, key_type, sign, verify
 from tlsexit.crypto.suites import SUITES, KeyType
 from tlsexit.exits.context import MAX_PRIVATE_AREA_SIZE, SessionContext, TaskContext, padded_global_area
 from tlsexit.exits.forms import (
@@ -253,9 +253,10 @@ class CryptDataCall:
 
     def validate(self, value: object) -> bytes:
         if isinstance(value, (bytes, bytearray, memoryview)):
-            if self.operation is CryptOperation.SIGN and not 1 <= len(value) < 2**16:
-                raise LocalError("a signature has 1 to 65535 bytes")
-            return bytes(value)
+            result = bytes(value)
+            if self.operation is CryptOperation.SIGN:
+                self._check_signature(result)
+            return result
         if not isinstance(value, PrivateKey):
             raise LocalError(f"CryptData answers with bytes or a private key, not {type(value).__name__}")
         if key_type(value) is not self.algorithm:
@@ -263,6 +264,21 @@ class CryptDataCall:
         if self.context.own_chain and value.public_key() != certificate_key(self.context.own_chain[0]):
             raise LocalError("the private key does not belong to the certificate that was sent")
         return sign(value, self.data) if self.operation is CryptOperation.SIGN else decrypt(value, self.data)
+
+    def _check_signature(self, signature: bytes) -> None:
+        """Refuse what the peer would refuse, with the reason that only this side can tell.
+
+        Besides, one wrong RSA signature made with the Chinese remainder theorem gives the key away (Lenstra 1996).
+        """
+        if not 1 <= len(signature) < 2**16:
+            raise LocalError("a signature has 1 to 65535 bytes")
+        if self.context.own_chain:
+            key = certificate_key(self.context.own_chain[0])
+            assert isinstance(key, PublicKey)  # GetCertificate takes no other
+            try:
+                verify(key, signature, self.data)
+            except PeerError as error:
+                raise LocalError("the signature does not verify with the certificate that was sent") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, SupportsIndex
 
 from cryptography import x509
 
@@ -23,6 +23,20 @@ MAX_PRIVATE_AREA_SIZE: Final = 2**20
 """Bytes an exit may ask for per session: StartTask is asked once, but the area is paid for by every session."""
 
 
+class Area(bytearray):
+    """Bytes for an exit to write in, of a size that nothing changes: what would, raises ``BufferError`` in the exit."""
+
+    __slots__ = ("_hold",)
+
+    def __init__(self, content: int | bytes) -> None:
+        super().__init__(content)
+        # a bytearray that lends out its memory cannot be resized
+        self._hold = memoryview(self)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return Area, (bytes(self),)
+
+
 class Authentication(Enum):
     """Which ends have been authenticated, by the letters of the product's manual."""
 
@@ -38,7 +52,7 @@ class TaskContext:
     reference: int
     configuration: dict[str, Any] = field(default_factory=dict)
     exit_reference: Any = None
-    public_area: bytearray = field(default_factory=lambda: bytearray(PUBLIC_AREA_SIZE), repr=False)
+    public_area: bytearray = field(default_factory=lambda: Area(PUBLIC_AREA_SIZE), repr=False)
     private_area_size: int = 0
     password: bytes | None = field(default=None, repr=False)
     exit_enabled: bool = True
@@ -64,7 +78,7 @@ class SessionContext:
     remote_address: tuple[str, int] | None = None
     local_address: tuple[str, int] | None = None
     exit_reference: Any = None
-    private_area: bytearray = field(default_factory=bytearray, repr=False)
+    private_area: bytearray = field(default_factory=lambda: Area(0), repr=False)
     handshake_count: int = 1
 
     server_name: str | None = None
