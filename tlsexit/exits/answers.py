@@ -41,6 +41,12 @@ class Failed:
     alert_reason: int | None = None
     cause: BaseException | None = field(default=None, compare=False, repr=False)
 
+    def __repr__(self) -> str:
+        # an exit may have put anything there, a key for one
+        kind = type(self.alert_reason)
+        shown = repr(self.alert_reason) if issubclass(kind, int) or self.alert_reason is None else f"<{kind.__name__}>"
+        return f"Failed(alert_reason={shown})"
+
 
 Answer = Handled | NotHandled | Failed
 

@@ -156,7 +156,10 @@ def _name_bytes(item: object) -> bytes:
     raise LocalError(f"a CA list holds x509.Name objects or their DER bytes, not {type(item).__name__}")
 
 
+@lru_cache(maxsize=256)
 def _check_name(der: bytes) -> None:
-    """Refuse what is not one DER SEQUENCE; a peer would take its bytes for a different name."""
-    if len(der) < 2 or der[0] != 0x30:
-        raise LocalError("CA list: an authority is not a DER Name")
+    """Refuse what is not a DER Name; a peer would take its bytes for a different one, or for nonsense."""
+    try:
+        x509.Name.from_bytes(der)
+    except LIBRARY_ERRORS as error:
+        raise LocalError("CA list: an authority is not a DER Name") from error
