@@ -100,7 +100,7 @@ class ExitTimeout(LocalError, TimeoutError):
     """An exit did not answer in time: the ``__cause__`` of the :class:`ExitFailed` that follows."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"no answer within {round(seconds, 3):g} seconds")
+        super().__init__(f"no answer within {round(seconds, 3):g} s")
 
 
 class TruncatedError(TlsError):
@@ -129,12 +129,13 @@ class AlertReceived(TlsError):
 class ExitFailed(TlsError):
     """An exit refused, failed or answered something unusable; the handshake ended with ``description``.
 
+    Nothing is ``sent`` where there is no peer yet, in StartTask, and where it must not be told: in decryption.
     ``phase`` is the phase's name as in the manual (``GetCertificate``); ``__cause__`` holds what the exit raised, if
     it raised. The text never contains what the exit answered: that may be a key.
     """
 
-    def __init__(self, phase: str, description: AlertDescription, reason: str) -> None:
-        super().__init__(f"{phase}: {reason}; {alert_name(description)} sent")
+    def __init__(self, phase: str, description: AlertDescription, reason: str, *, sent: bool = True) -> None:
+        super().__init__(f"{phase}: {reason}" + (f"; {alert_name(description)} sent" if sent else ""))
         self.phase = phase
         self.description = description
         self.reason = reason

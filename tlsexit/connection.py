@@ -204,14 +204,14 @@ class Connection:
         elif self._pending is None:
             self._process()
 
-    def answer(self, answer: Answer) -> None:
-        """Answer :attr:`pending_exit`; raises :class:`LocalError` if nothing is pending.
+    def answer(self, answer: Answer, to: ExitCall | None = None) -> None:
+        """Answer :attr:`pending_exit`; raises :class:`LocalError` if nothing is pending, or not the call ``to``.
 
         ``NotHandled`` counts as a failure here: a driver sends it on to the built-in PKI first.
         """
         call = self._pending
-        if call is None:
-            raise LocalError("no exit is pending")
+        if call is None or (to is not None and to is not call):
+            raise LocalError("no exit is pending" if call is None else "the exit is asked something else by now")
         self._pending = None
         if self._config.observer is not None:
             self._config.observer(PhaseSeen(call.phase, call, answer))

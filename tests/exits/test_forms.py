@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,9 +117,19 @@ def test_chains_there_and_back(chain: tuple[bytes, ...]) -> None:
     assert chain_from(chain_bytes(chain)) == chain
 
 
+def _name(text: str) -> bytes:
+    return x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, text)]).public_bytes()
+
+
+@pytest.mark.parametrize("name", [b"", b"0", b"\x31\0", b"0\1", b"0\0\0", b"0123456789", b"\x30\2\x31\0", b"CN=root"])
+def test_what_is_no_name(name: bytes) -> None:
+    with pytest.raises(LocalError, match="CA list"):
+        ca_list_from(((1,), (name,)))
+
+
 @given(
     st.lists(st.integers(0, 255), min_size=1, max_size=255).map(tuple),
-    st.lists(st.binary(max_size=40).map(lambda body: b"\x30" + bytes([len(body)]) + body), min_size=1, max_size=5),
+    st.lists(st.text(min_size=1, max_size=40).map(_name), min_size=1, max_size=5),
 )
 def test_ca_lists_there_and_back(types: tuple[int, ...], names: list[bytes]) -> None:
     """Types unknown here included."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
 
@@ -10,14 +9,21 @@ import pytest
 
 from tests.exits.injection.__main__ import TARGET, page
 from tests.exits.injection.drivers import DRIVERS
-from tests.exits.injection.scene import VICTIM, Result
+from tests.exits.injection.outcomes import Outcome
+from tests.exits.injection.scene import VICTIM, Peer, Result, pki_for, profile
 from tests.exits.injection.secrets import own_secrets, shown
-from tests.exits.injection.table import QUESTIONS, Cell, Outcome, cells
+from tests.exits.injection.table import QUESTIONS, Cell, Question, cells
 from tests.support.grammar import LETTERS, legal
-from tlsexit.alerts import ExitFailed
+from tests.support.scripted import ScriptedExit
+from tlsexit.alerts import ExitFailed, LocalError
+from tlsexit.connection import Connection
 from tlsexit.constants import Role
-from tlsexit.exits.answers import Handled
+from tlsexit.drivers.drive import Pki, ask
+from tlsexit.exits.answers import Answer, Handled
+from tlsexit.exits.calls import ExitCall
 from tlsexit.exits.phases import ExitPhase
+from tlsexit.policy import system_config
+from tlsexit.tasks import Task
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -56,7 +62,7 @@ def check_error(cell: Cell, result: Result) -> None:
     elif cell.question.decrypts and "premaster" in cell.outcome.name:
         assert result.error is not None  # nobody can tell what was wrong
     else:
-        assert any(re.search(cell.outcome.says, text) for text in result.reasons), result.reasons
+        assert any(cell.outcome.says in text for text in result.reasons), result.reasons
         failed = [text for text in result.reasons if text.startswith(f"{cell.question.phase.value}: ")]
         assert failed or "profile" in result.reasons[0] or "fits the certificate" in result.reasons[0]
 
@@ -112,6 +118,75 @@ def test_nobody_on_the_line_can_tell(cell: Cell, driver: str) -> None:
     assert expected is not None
     assert found.shape == expected.shape
     assert found.shape[-1] == (21, 2)  # an alert, unprotected: the server's own keys are not in force yet
+
+
+# ------------------------------------------------------------------------------------------------ answering twice
+
+
+class Twice(ScriptedExit):
+    """What answers a connection's questions by hand, and every one of them once more."""
+
+    def __init__(self, connection: Connection, pki: Pki) -> None:
+        super().__init__()
+        self.connection = connection
+        self.refused: list[ExitPhase] = []
+        self._pki = pki
+
+    def drive(self) -> None:
+        while (call := self.connection.pending_exit) is not None:
+            answer = ask(call, self, self._pki)
+            assert isinstance(answer, Answer)
+            self.connection.answer(answer, to=call)
+            self._again(call, answer)
+
+    def _again(self, call: ExitCall, answer: Answer) -> None:
+        before = self.connection.state, self.connection.pending_exit
+        with pytest.raises(LocalError, match=r"no exit is pending|something else by now"):
+            self.connection.answer(answer, to=call)
+        assert (self.connection.state, self.connection.pending_exit) == before
+        self.refused.append(call.phase)
+
+
+@pytest.mark.parametrize("question", [q for q in QUESTIONS if not q.of_task], ids=lambda q: f"{q.role.value}-{q.name}")
+def test_answering_twice(question: Question) -> None:
+    """The second answer to a question is refused, whatever is asked by then, and the handshake goes on."""
+    assert question.role is not None
+    peer = Peer(question, refuses=question.refused)
+    task = Task(system_config())
+    task.answer(Handled(), to=task.pending_exit)
+    twice = Twice(task.connection(profile(question.role, question)), pki_for(question.role, question))
+    twice.connection.start()
+    moved = True
+    while moved:
+        twice.drive()
+        sent, heard = twice.connection.data_to_send(), peer.give()
+        moved = bool(sent or heard)
+        if sent:
+            peer.take(sent)
+        twice.connection.receive_data(heard)
+    assert twice.connection.established is not question.refused
+    twice.connection.close()
+    twice.drive()
+    last = ExitPhase.HANDSHAKE_ALERT if question.refused else ExitPhase.END_SESSION
+    assert twice.refused[-1] is last
+    assert question.phase in twice.refused
+    with pytest.raises(LocalError, match="no exit is pending"):
+        twice.connection.answer(Handled())
+
+
+def test_answering_a_task_twice() -> None:
+    task = Task(system_config())
+    start = task.pending_exit
+    task.answer(Handled(), to=start)
+    with pytest.raises(LocalError, match="no exit is pending"):
+        task.answer(Handled(), to=start)
+    task.end()
+    end = task.pending_exit
+    with pytest.raises(LocalError, match="something else by now"):
+        task.answer(Handled(), to=start)
+    task.answer(Handled(), to=end)
+    with pytest.raises(LocalError, match="no exit is pending"):
+        task.answer(Handled())
 
 
 # ------------------------------------------------------------------------------------------------ the table itself

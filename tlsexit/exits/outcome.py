@@ -6,7 +6,7 @@ from typing import Any
 
 from tlsexit.alerts import AlertDescription, ExitFailed, LocalError, PeerError
 from tlsexit.exits.answers import Failed, Handled, NotHandled, is_recognised
-from tlsexit.exits.calls import ExitCall
+from tlsexit.exits.calls import CryptDataCall, CryptOperation, ExitCall, StartTaskCall
 
 
 def outcome(call: ExitCall, answer: object) -> Any:
@@ -15,45 +15,44 @@ def outcome(call: ExitCall, answer: object) -> Any:
     Raises :class:`~tlsexit.alerts.ExitFailed` for everything else: a refusal, a failure, a value that does not fit the
     phase. Nothing an exit hands over can make anything else happen, and its text never shows what was handed over.
     """
-    phase = call.phase.value
     if isinstance(answer, Handled):
         return _validated(call, answer.value)
     if isinstance(answer, Failed):
         cause = answer.cause if isinstance(answer.cause, BaseException) else None
         raise _failure(call, answer.alert_reason, cause) from cause
     if isinstance(answer, NotHandled):
-        raise ExitFailed(phase, AlertDescription.INTERNAL_ERROR, "nobody handled the phase")
-    kind = type(answer).__name__
-    raise ExitFailed(
-        phase, AlertDescription.INTERNAL_ERROR, f"an exit answers Handled, NotHandled or Failed, not {kind}"
-    )
+        raise _failed(call, "nobody handled the phase")
+    raise _failed(call, f"an exit answers Handled, NotHandled or Failed, not {type(answer).__name__}")
 
 
 def _validated(call: ExitCall, value: object) -> Any:
     try:
         return call.validate(value)
     except PeerError as error:
-        raise ExitFailed(call.phase.value, error.description, error.reason) from error
+        raise _failed(call, error.reason, error.description) from error
     except LocalError as error:
-        raise ExitFailed(call.phase.value, AlertDescription.INTERNAL_ERROR, str(error)) from error
+        raise _failed(call, str(error)) from error
     except Exception as error:
         # the value is the exit's, and so is whatever goes wrong while it is looked at
-        reason = f"{type(error).__name__} in its answer"
-        raise ExitFailed(call.phase.value, AlertDescription.INTERNAL_ERROR, reason) from error
+        raise _failed(call, f"{type(error).__name__} in its answer") from error
 
 
 def _failure(call: ExitCall, reason: int | None, cause: BaseException | None) -> ExitFailed:
-    phase = call.phase.value
     if reason is None:
-        text = _why(cause, "failed" if cause is None else f"failed ({type(cause).__name__})")
-        return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
+        return _failed(call, _why(cause, "failed" if cause is None else f"failed ({type(cause).__name__})"))
     if is_recognised(call.phase, reason):
-        text = _why(cause, "refused")
-        return ExitFailed(phase, AlertDescription(reason), text)
+        return _failed(call, _why(cause, "refused"), AlertDescription(reason))
     # whatever the type says, an exit may have put anything there
     kind = type(reason).__name__
-    text = f"{int(reason) if issubclass(type(reason), int) else kind} is not one of the recognised alert reasons"
-    return ExitFailed(phase, AlertDescription.INTERNAL_ERROR, text)
+    named = int(reason) if issubclass(type(reason), int) else kind
+    return _failed(call, f"{named} is not one of the recognised alert reasons")
+
+
+def _failed(call: ExitCall, reason: str, description: AlertDescription = AlertDescription.INTERNAL_ERROR) -> ExitFailed:
+    # StartTask has no peer, and what becomes of a decryption no peer may learn (§7.4.7.1)
+    decrypts = isinstance(call, CryptDataCall) and call.operation is CryptOperation.DECRYPT
+    sent = not (decrypts or isinstance(call, StartTaskCall))
+    return ExitFailed(call.phase.value, description, reason, sent=sent)
 
 
 def _why(cause: BaseException | None, otherwise: str) -> str:

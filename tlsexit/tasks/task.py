@@ -10,7 +10,7 @@ from tlsexit.alerts import ExitFailed, LocalError
 from tlsexit.config import Config
 from tlsexit.connection import Connection
 from tlsexit.exits.answers import Answer, NotHandled
-from tlsexit.exits.calls import EndTaskCall, StartTaskCall, StartTaskResult
+from tlsexit.exits.calls import EndTaskCall, ExitCall, StartTaskCall, StartTaskResult
 from tlsexit.exits.context import TaskContext
 from tlsexit.exits.outcome import outcome
 from tlsexit.handshake.states import Idle
@@ -64,15 +64,15 @@ class Task:
         """Whether the exit is asked at all: what it returned from StartTask."""
         return self._context.exit_enabled
 
-    def answer(self, answer: Answer) -> None:
-        """Answer :attr:`pending_exit`.
+    def answer(self, answer: Answer, to: ExitCall | None = None) -> None:
+        """Answer :attr:`pending_exit`; raises :class:`LocalError` if nothing is pending, or not the call ``to``.
 
         StartTask: handled switches the exit on, not handled switches it off for this task's whole life; a failure
         raises :class:`ExitFailed` and the task cannot be used. EndTask: the answer changes nothing.
         """
         call = self.pending_exit
-        if call is None:
-            raise LocalError("no exit is pending")
+        if call is None or (to is not None and to is not call):
+            raise LocalError("no exit is pending" if call is None else "the exit is asked something else by now")
         self._pending = None
         if isinstance(call, EndTaskCall):
             return

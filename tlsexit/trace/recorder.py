@@ -150,10 +150,10 @@ class TracedTask(Task):
         """The connection made last, since the observer was set; None if there is none."""
         return self._latest
 
-    def answer(self, answer: Answer) -> None:
+    def answer(self, answer: Answer, to: ExitCall | None = None) -> None:
         """Answer the pending question, as :meth:`Task.answer` does."""
         call = self.pending_exit
         if call is not None:
             self._observer(PhaseSeen(call.phase, call))
             self._observer(PhaseSeen(call.phase, call, answer))
-        super().answer(answer)
+        super().answer(answer, to)

@@ -205,7 +205,7 @@ def test_sessions_of_a_task_that_cannot_start_go_elsewhere(tmp_path: Path) -> No
             assert [(await client.task())[0] for client in (first, second)] == [1, 3]
             event = await failed(it)
             assert (event.task, event.lost) == (2, 0)
-            assert event.reason == "cannot start: StartTask: failed; internal_error(80) sent"
+            assert event.reason == "cannot start: StartTask: failed"
             for client in (first, second):
                 await client.close()
 

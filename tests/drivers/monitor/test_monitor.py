@@ -260,7 +260,7 @@ def test_a_monitor_listens_between_start_and_drain(tmp_path: Path) -> None:
         ("tests.support.monitored:nothing", {}, "tests.support.monitored has no function 'nothing'"),
         ("tests.support.monitored:service", {"kind": "raises"}, ".* failed: ZeroDivisionError: division by zero"),
         ("tests.support.monitored:service", {"kind": "nothing"}, ".* returned NoneType, not a Service"),
-        ("tests.support.monitored:service", {"kind": "failing"}, "StartTask: failed; internal_error"),
+        ("tests.support.monitored:service", {"kind": "failing"}, "StartTask: failed"),
     ],
 )
 def test_a_first_task_that_cannot_start_is_the_end(

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tests.exits.injection.outcomes import HANG
 from tests.exits.injection.secrets import PASSWORD, own_secrets
-from tests.exits.injection.table import HANG, Cell, Question
+from tests.exits.injection.table import Cell, Question
 from tests.support.ends import certificates
 from tests.support.keys import builtin
 from tests.support.pair import End, make_end
@@ -161,7 +162,8 @@ class Peer:
     @property
     def shape(self) -> list[tuple[int, int]]:
         """Type and length of every record on the line, as anybody can see them."""
-        found, data = [], bytes(self.bytes)
+        found: list[tuple[int, int]] = []
+        data = bytes(self.bytes)
         while data:
             length = int.from_bytes(data[3:5], "big")
             found.append((data[0], length))
@@ -221,7 +223,8 @@ class Result:
     @property
     def reasons(self) -> list[str]:
         """The texts of the error and of what caused it."""
-        found, error = [], self.error or self.raised
+        found: list[str] = []
+        error = self.error or self.raised
         while error is not None and len(found) < 20:
             found.append(str(error))
             error = error.__cause__
