@@ -200,6 +200,7 @@ PROBES: Final = (
         "old-hello",
         "a client sends no hello in SSL 2.0 format unless it is told to",
         "R2246-E-05",
+        "R4346-E.1-01",
         "R2246-E-07",
         "R2246-E.1-01",
         conversation=(Observe(), Check(no_v2_hello)),

@@ -123,6 +123,7 @@ def _blocks() -> Iterator[Probe]:
             f"block-{name}",
             f"a premaster secret that is wrong ({name.replace('-', ' ')}) fails at Finished and not before",
             "R2246-7.4.7.1-03" if version else "R2246-7.4.7.1-04",
+            "R5246-7.4.7.1-01",
             connect=connect(suites=RSA),
             conversation=(
                 before("client_key_exchange"),

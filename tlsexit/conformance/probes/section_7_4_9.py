@@ -269,6 +269,7 @@ PROBES: Final = (
         "leading-zero",
         "an agreed value that begins with a zero byte is stripped of it",
         "R2246-8.1.2-01",
+        "R4346-8.1.2-01",
         connect=connect(suites=DHE),
         conversation=(
             before("client_key_exchange"),
@@ -283,6 +284,7 @@ PROBES: Final = (
         "leading-zero",
         "an agreed value that begins with a zero byte is stripped of it",
         "R2246-8.1.2-01",
+        "R4346-8.1.2-01",
         connect=connect(suites=DHE),
         conversation=(
             before("server_key_exchange"),
