@@ -112,8 +112,7 @@ def test_much_at_once_is_opened_as_it_is_taken(suite: int) -> None:
     """Nothing is lost, and what comes behind the data happens when the data has been taken."""
     server, wire = written_at_once(suite)
     server.connection.receive_data(wire)
-    assert not server.connection.closed
-    assert server.connection.pending_exit is None
+    assert (server.connection.closed, server.connection.pending_exit) == (False, None)
     server.drive()
     assert server.received == MUCH
     assert isinstance(server.events[-1], Closed)

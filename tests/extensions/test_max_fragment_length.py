@@ -139,10 +139,12 @@ def test_handshake_messages_in_long_records(role: Role) -> None:
     """R4366-3.2-02: "including handshake messages"."""
     if role is Role.CLIENT:
         server = server_end(RSA, verify=Verify.REQUIRED)
-        forge = Forge(server, RSA, {"extensions": (length(1),)}).play(client_trace(RSA, certificate=True))
+        trace = split(client_trace(RSA, certificate=True), "certificate", 2**14)
+        forge = Forge(server, RSA, {"extensions": (length(1),)}).play(trace)
     else:
         client = client_end(RSA, max_fragment_length=512)
-        forge = Forge(client, RSA, {"extensions": (length(1),)}).play(server_trace(RSA))
+        trace = split(server_trace(RSA), "certificate", 2**14)
+        forge = Forge(client, RSA, {"extensions": (length(1),)}).play(trace)
     refused(forge, AlertDescription.RECORD_OVERFLOW)
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tlsexit.alerts import PeerError
 from tlsexit.config import Config
-from tlsexit.constants import EMPTY_RENEGOTIATION_INFO_SCSV, Role
+from tlsexit.constants import EMPTY_RENEGOTIATION_INFO_SCSV, MAX_PLAINTEXT, Role
 from tlsexit.crypto.groups import DHKeyPair, ECDHKeyPair, NamedCurve
 from tlsexit.crypto.keyops import PrivateKey, decrypt, key_type
 from tlsexit.crypto.schedule import (
@@ -158,6 +158,15 @@ class Books:
         asked = find(self.client_hello.extensions, ExtensionType.RENEGOTIATION_INFO) is not None
         signalled = asked or EMPTY_RENEGOTIATION_INFO_SCSV in self.client_hello.cipher_suites
         return signalled and find(self.server_hello.extensions, ExtensionType.RENEGOTIATION_INFO) is not None
+
+    @property
+    def fragment_size(self) -> int:
+        """The longest fragment that this end may send, in bytes: 2^14, or what both hellos agree on (RFC 6066 §4)."""
+        if not self.agreed(ExtensionType.MAX_FRAGMENT_LENGTH):
+            return MAX_PLAINTEXT
+        assert self.server_hello is not None
+        code = (find(self.server_hello.extensions, ExtensionType.MAX_FRAGMENT_LENGTH) or b"\0")[0]
+        return 256 << code if 1 <= code <= 4 else MAX_PLAINTEXT
 
     @property
     def randoms(self) -> tuple[bytes, bytes]:

@@ -43,7 +43,7 @@ PATIENCE: Final = 2.0
 
 
 def whole(data: bytes) -> Iterable[bytes]:
-    """Do not cut a message: one record."""
+    """Do not cut: one record, whatever its length; a handshake message makes more if it is longer than was agreed."""
     return (data,)
 
 
@@ -211,7 +211,10 @@ class Puppet(Books):
             if step.content_type == ContentType.HANDSHAKE and step.hashed:
                 self.transcript = self.transcript.add(data)
             self._say(step.content_type, data)
-            wire = b"".join(self.writer.seal(step.content_type, piece, step.sealing) for piece in step.cut(data))
+            pieces = step.cut(data)
+            if step.cut is whole and step.content_type == ContentType.HANDSHAKE:
+                pieces = [data[at : at + self.fragment_size] for at in range(0, len(data), self.fragment_size)]
+            wire = b"".join(self.writer.seal(step.content_type, piece, step.sealing) for piece in pieces)
             self.send_bytes(wire)
         if step.after is not None:
             step.after(self)
