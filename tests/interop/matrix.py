@@ -6,6 +6,7 @@ the reasons neither overlap with nor leave gaps in what is tried.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -208,6 +209,25 @@ def cases(role: Role) -> list[Case]:
         for variant in (Variant if suite.number in CORE else (Variant.PLAIN,))
         if missing(peer, role, variant) is None
     ]
+
+
+def sample(role: Role) -> list[Case]:
+    """A part of it: every variant of each peer once, each with another suite, and every suite with one peer or more."""
+    found: dict[tuple[str, Variant], list[Case]] = {}
+    for case in cases(role):
+        if case.variant is not Variant.PLAIN:
+            found.setdefault((case.peer, case.variant), []).append(case)
+    chosen = [choices[number % len(choices)] for number, choices in enumerate(found.values())]
+    plain: dict[int, list[Case]] = {}
+    for case in cases(role):
+        if case.variant is Variant.PLAIN:
+            plain.setdefault(case.suite.number, []).append(case)
+    return chosen + [choices[number % len(choices)] for number, choices in enumerate(plain.values())]
+
+
+def tried(role: Role) -> list[Case]:
+    """What this run tries with the peers in one role: everything, or with TLSEXIT_SAMPLE=1 the sample."""
+    return sample(role) if os.environ.get("TLSEXIT_SAMPLE") == "1" else cases(role)
 
 
 def sharing(role: Role, peers: Iterable[str], numbers: Iterable[int]) -> list[tuple[str, Suite]]:

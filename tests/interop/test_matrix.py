@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.matrix import CORE, LACKS, MISSING, Role, Variant, cases, lack, missing
+from tests.interop.matrix import CORE, LACKS, MISSING, Role, Variant, cases, lack, missing, sample
 from tests.interop.peers.all import PEERS
 from tests.interop.suites import SUITES, suite_number
 from tlsexit.crypto.suites import SUITES as OURS
@@ -39,6 +39,18 @@ def test_core_suites_are_tried_in_every_variant() -> None:
 def test_every_variant_meets_a_peer_in_both_roles() -> None:
     for role in Role:
         assert {case.variant for case in cases(role)} == set(Variant)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_sample_leaves_out_nothing(role: Role) -> None:
+    """No variant of a peer and no suite."""
+    whole, part = cases(role), sample(role)
+    assert {case.suite.number for case in part} == {case.suite.number for case in whole}
+    pairs = [
+        {(case.peer, case.variant) for case in some if case.variant is not Variant.PLAIN} for some in (whole, part)
+    ]
+    assert pairs[0] == pairs[1]
+    assert len(part) == len(set(part)) < len(whole) / 4
 
 
 @pytest.mark.parametrize("peer", PEERS)

@@ -1,7 +1,7 @@
 """How many bytes are delivered, and drained, at a time: all, or as ``TLSEXIT_PIECE`` says.
 
-With ``TLSEXIT_PIECE=1`` the conversations and the interoperability tests run once more byte by byte; whatever they
-expect must hold all the same.
+With ``TLSEXIT_PIECE=1`` the conversations and the interoperability tests run byte by byte, in and out; whatever they
+expect must hold all the same. ``TLSEXIT_SAMPLE=1`` tries a part of the matrix with the peers, in a quarter of the time.
 """
 
 from __future__ import annotations
