@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.matrix import CORE, Role, Variant, cases, lack
+from tests.interop.matrix import CORE, Role, Variant, cases, lack, missing
 from tests.interop.peers.all import PEERS
 from tests.interop.suites import SUITES, Suite
 
@@ -22,6 +22,18 @@ ROOT = HERE.parents[1]
 
 FILES = {Role.SERVER: HERE / "test_with_servers.py", Role.CLIENT: HERE / "test_with_clients.py"}
 LETTERS = {Variant.PLAIN: "✓", Variant.CLIENT_CERTIFICATE: "C", Variant.RESUMPTION: "R", Variant.TICKET: "T"}
+TITLES = {
+    Variant.PLAIN: "full handshake",
+    Variant.CLIENT_CERTIFICATE: "client certificate (C)",
+    Variant.RESUMPTION: "resumption by session id (R)",
+    Variant.TICKET: "resumption by ticket (T)",
+    Variant.PEER_RENEGOTIATES: "renegotiation, started by the peer",
+    Variant.WE_RENEGOTIATE: "renegotiation, started by tlsexit",
+    Variant.ALPN: "ALPN",
+    Variant.NEXT_PROTOCOL: "next protocol negotiation",
+    Variant.NO_EXTENDED_MASTER_SECRET: "without extended master secret",
+    Variant.NO_ENCRYPT_THEN_MAC: "without encrypt-then-MAC",
+}
 
 INTRODUCTION = """\
 # Interoperability
@@ -31,9 +43,11 @@ What tlsexit and other implementations made of each other at TLS 1.0, over loopb
 
 ✓ is a full handshake with data in both directions; C one with a client certificate; R a resumption by session id; T a
 resumption by ticket (RFC 5077). Both sides must agree on the suite and on whether the session was resumed; NSS and
-some clients of GnuTLS are offered one suite alone, since they do not name the one they use. Every variant is tried
-with the suites of the first table, a plain handshake with all others. ✗ is a failed test, · one that was not run. A
-number refers to the reasons below.
+some clients of GnuTLS are offered one suite alone, since they do not name the one they use. The first table has every
+variant, with the number of suites it was tried with: those of the second table, a plain handshake with all others too.
+Where a variant does not say otherwise, extended master secret and encrypt-then-MAC are offered, and must be agreed on
+with every peer that has them. ✗ is a failed test, · one that was not run. A number in brackets refers to the reasons
+below.
 
 | peer | version |
 |---|---|
@@ -61,7 +75,7 @@ class Footnotes:
 
     def mark(self, reason: str) -> str:
         """The number that stands for a reason."""
-        return str(self.numbers.setdefault(reason, len(self.numbers) + 1))
+        return f"[{self.numbers.setdefault(reason, len(self.numbers) + 1)}]"
 
 
 def cell(outcomes: dict[str, str], notes: Footnotes, peer: str, role: Role, suite: Suite) -> str:
@@ -69,9 +83,27 @@ def cell(outcomes: dict[str, str], notes: Footnotes, peer: str, role: Role, suit
     if reason := lack(peer, role, suite):
         return notes.mark(reason)
     signs = {"passed": None, "failed": "✗", "skipped": "·"}
-    tried = [case for case in cases(role) if (case.peer, case.suite) == (peer, suite)]
+    tried = [case for case in cases(role) if (case.peer, case.suite) == (peer, suite) and case.variant in LETTERS]
     marks = ((case.variant, signs[outcomes.get(str(case), "skipped")]) for case in tried)
     return " ".join(sign or LETTERS[variant] for variant, sign in marks)
+
+
+def total(outcomes: dict[str, str], notes: Footnotes, peer: str, role: Role, variant: Variant) -> str:
+    """What the table says of one variant with one peer: with how many suites it went well."""
+    if reason := missing(peer, role, variant):
+        return notes.mark(reason)
+    found = [outcomes.get(str(case), "skipped") for case in cases(role) if (case.peer, case.variant) == (peer, variant)]
+    counts = {"passed": "✓", "failed": "✗", "skipped": "·"}
+    return " ".join(f"{found.count(outcome)} {sign}" for outcome, sign in counts.items() if outcome in found)
+
+
+def variants(outcomes: dict[str, str], notes: Footnotes, role: Role) -> list[str]:
+    """The table of the variants."""
+    lines = [f"| variant | {' | '.join(peer.title for peer in PEERS.values())} |", f"|---|{'---|' * len(PEERS)}"]
+    for variant, title in TITLES.items():
+        cells = [total(outcomes, notes, peer, role, variant) for peer in PEERS]
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return lines
 
 
 def table(outcomes: dict[str, str], notes: Footnotes, role: Role, suites: Iterable[Suite]) -> list[str]:
@@ -91,7 +123,8 @@ def document(outcomes: dict[str, str]) -> str:
     others = [suite for suite in SUITES.values() if suite not in core]
     for role in Role:
         ours = {Role.SERVER: "client", Role.CLIENT: "server"}[role]
-        lines += ["", f"## tlsexit as the {ours}", "", *table(outcomes, notes, role, core)]
+        lines += ["", f"## tlsexit as the {ours}", "", *variants(outcomes, notes, role)]
+        lines += ["", *table(outcomes, notes, role, core)]
         lines += ["", *table(outcomes, notes, role, others)]
     lines += ["", "## Reasons", "", *(f"{number}. {reason}." for reason, number in notes.numbers.items())]
     counts = {sign: list(outcomes.values()).count(sign) for sign in ("passed", "failed", "skipped")}

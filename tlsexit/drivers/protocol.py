@@ -182,6 +182,11 @@ class TlsProtocol(asyncio.Protocol):
         self._backlog_size += len(data)
         self._send()
 
+    def renegotiate(self) -> None:
+        """Begin a new handshake; a server asks its client to."""
+        self.connection.renegotiate()
+        self._drive()
+
     def close(self) -> None:
         """Send what has been written, then close_notify; let the output drain, and close the transport."""
         if self.closing:

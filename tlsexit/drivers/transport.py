@@ -25,6 +25,14 @@ class TlsTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._lower.write(bytes(data))
 
+    def renegotiate(self) -> None:
+        """Begin a new handshake and go on meanwhile: what is written waits where it must (RFC 2246 §7.4.9).
+
+        ``tls_context`` has its result once it is complete, with the handshake counter raised. Raises
+        :class:`~tlsexit.alerts.LocalError` unless the profile allows it and the peer supports RFC 5746.
+        """
+        self._lower.renegotiate()
+
     def close(self) -> None:
         self._lower.close()
 
