@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import PASSWORD, Files, run
+from tests.support.ocsp import respond
 from tests.support.pki import pki
 from tlsexit.cli import codes
 from tlsexit.keystore import KeyStore
@@ -37,6 +38,14 @@ def test_the_life_of_a_store(store: Path, files: Files) -> None:
     assert [(item["id"], item["active"]) for item in entries] == [("own", False), ("root", True)]
     assert run("pki", "remove", store, "own").status == codes.OK
     assert [item.id for item in KeyStore.open(store).list()] == ["root"]
+
+
+def test_an_ocsp_response(store: Path, tmp_path: Path) -> None:
+    (tmp_path / "response.der").write_bytes(respond())
+    assert run("pki", "import", store, "status", "--ocsp-file", tmp_path / "response.der").status == codes.OK
+    assert run("pki", "list", store).out == "status  ocsp       active\n"
+    serial = f"{pki().server.certificate.serial_number:X}"
+    assert run("pki", "show", store, "status").out == f"serial number {serial}: good, until 2025-06-02\n"
 
 
 def test_mistakes_are_one_sentence(store: Path, files: Files, tmp_path: Path) -> None:

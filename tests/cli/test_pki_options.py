@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.support.command import PASSWORD, Files, Ran, run
 from tests.support.listening import listening
+from tests.support.ocsp import REVOKED, respond
 from tests.support.pki import NOW, pki
 from tests.support.serving import serving
 from tlsexit.alerts import AlertDescription, LocalError
@@ -138,6 +139,28 @@ def test_revocation_lists(files: Files, tmp_path: Path) -> None:
     with listening() as server:
         ran = connect(server.address, "--ca-file", files.ca, "--crl-file", tmp_path / "crl.pem")
     assert (ran.status, AlertDescription.CERTIFICATE_REVOKED.name.lower() in ran.problem) == (codes.FAILED, True)
+
+
+def test_ocsp_responses(files: Files, tmp_path: Path) -> None:
+    """A client judges by them, in a file or in the store; a server hands them out."""
+    now = datetime.now(UTC)
+    (tmp_path / "revoked.der").write_bytes(respond(REVOKED, since=now))
+    (tmp_path / "good.der").write_bytes(respond(since=now))
+    store = KeyStore.create(tmp_path / "store", PASSWORD)
+    store.import_authority("ROOT", files.ca)
+    store.import_ocsp_response("REVOKED", tmp_path / "revoked.der")
+    with serving("--cert", files.server, "--ocsp-file", tmp_path / "good.der") as server:
+        address = f"localhost:{server.port}"
+        for options in (
+            ("--ca-file", files.ca, "--ocsp-file", tmp_path / "revoked.der"),
+            ("--key-store", store.folder),
+        ):
+            ran = connect(address, *options)
+            assert (ran.status, "certificate_revoked(44)" in ran.problem) == (codes.FAILED, True)
+        profile = tmp_path / "profiles.toml"
+        profile.write_text("[client.a]\nstatus_request = true\n", encoding="utf-8")
+        ran = connect(address, "--ca-file", files.ca, "--profile-file", profile, "--ladder")
+        assert (ran.status, "CertificateStatus" in ran.out) == (codes.OK, True)
 
 
 def test_mistakes_are_one_sentence(folder: Path, files: Files) -> None:

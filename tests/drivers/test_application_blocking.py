@@ -34,6 +34,7 @@ from tlsexit.exits.context import Authentication
 from tlsexit.policy import system_config
 from tlsexit.profile import Profile, Verify
 
+PKI = pki()  # before there are threads
 CLIENT = Profile.client(cipher_suites=(RSA,), id="calling", parm="for the client")
 SERVER = Profile.server(cipher_suites=(RSA,), id="called", parm="for the server", verify=Verify.REQUIRED)
 BOTH = pytest.mark.parametrize("making", [Application, AsyncApplication])
@@ -66,7 +67,7 @@ class Server:
             tls = wrap_socket(
                 sock,
                 profile,
-                pki=pki().builtin(Role.SERVER),
+                pki=PKI.builtin(Role.SERVER),
                 application_exits=application,
                 **{"exits": Area()} | options,
             )
@@ -97,7 +98,7 @@ def served(application: object, profile: Profile = SERVER, **options: Any) -> It
 
 
 def call(sock: socket.socket, application: object = None, profile: Profile = CLIENT, **options: Any) -> TlsSocket:
-    return wrap_socket(sock, profile, pki=pki().builtin(Role.CLIENT), application_exits=application, **options)
+    return wrap_socket(sock, profile, pki=PKI.builtin(Role.CLIENT), application_exits=application, **options)
 
 
 def read(tls: TlsSocket, size: int) -> bytes:
@@ -146,7 +147,7 @@ def test_what_both_applications_are_told(making: Making) -> None:
     assert server.security == security
     assert ours.one(DirectoryCall).security.fields()["role"] == "C"
     partner = theirs.one(DirectoryCall).partner
-    assert partner.peer_chain == pki().client.chain
+    assert partner.peer_chain == PKI.client.chain
     assert (partner.session_reference, partner.handshake_count) == (1, 1)
     opened, closed = (item for item in theirs.calls if isinstance(item, FileCall))
     assert (opened.action, opened.name, opened.bytes_received) == (FileAction.OPEN, "echo", 0)
@@ -324,7 +325,7 @@ def test_the_chain_is_recorded_where_the_profile_asks(tmp_path: Path) -> None:
     files = [item.security.peer_chain_file for item in theirs.calls if isinstance(item, DirectoryCall)]
     assert len(set(files)) == 2
     assert {str(item) for item in tmp_path.iterdir()} == set(files)
-    assert Path(files[0]).read_bytes() == b"".join(pki().client.chain)
+    assert Path(files[0]).read_bytes() == b"".join(PKI.client.chain)
     assert all(item.security.peer_chain_file == files[-1] for item in theirs.calls[-2:])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.ocsp import HOUR, REVOKED, UNKNOWN, respond
 from tests.support.pki import END, NOW, START, leaf_key, pki, root_authority
 from tests.support.questions import context
 from tlsexit.alerts import BadCertificateStatusResponse, PeerError
@@ -28,41 +28,7 @@ from tlsexit.policy import LeafDemands, SignaturePolicy, check_chain
 from tlsexit.policy.certificates import parsed
 from tlsexit.policy.failures import CertificateRevoked
 from tlsexit.policy.ocsp import check_stapled_response
-from tlsexit.policy.throwaway import Issued, ThrowawayAuthority, key_usage
-
-HOUR = timedelta(hours=1)
-GOOD, REVOKED, UNKNOWN = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED, ocsp.OCSPCertStatus.UNKNOWN
-
-
-def respond(
-    status: ocsp.OCSPCertStatus = GOOD,
-    *,
-    about: Issued | None = None,
-    issuer: ThrowawayAuthority | None = None,
-    by: Issued | ThrowawayAuthority | None = None,
-    since: datetime = NOW - HOUR,
-    by_hash: bool = False,
-    digest: hashes.SHA1 | hashes.SHA256 | None = None,
-) -> bytes:
-    """A response about the RSA server certificate, signed by its issuer unless said otherwise."""
-    about, issuer = about or pki().server, issuer or pki().root
-    by = by or issuer
-    revoked = status is REVOKED
-    builder = ocsp.OCSPResponseBuilder().add_response(
-        cert=about.certificate,
-        issuer=issuer.certificate,
-        algorithm=digest or hashes.SHA1(),
-        cert_status=status,
-        this_update=since,
-        next_update=since + 24 * HOUR,
-        revocation_time=since if revoked else None,
-        revocation_reason=None,
-    )
-    encoding = ocsp.OCSPResponderEncoding.HASH if by_hash else ocsp.OCSPResponderEncoding.NAME
-    builder = builder.responder_id(encoding, by.certificate)
-    if isinstance(by, Issued):
-        builder = builder.certificates([by.certificate])
-    return builder.sign(by.key, hashes.SHA256()).public_bytes(Encoding.DER)
+from tlsexit.policy.throwaway import Issued, key_usage
 
 
 @cache

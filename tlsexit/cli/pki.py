@@ -33,7 +33,7 @@ def _store_password(command: F) -> F:
 
 @click.group(epilog=codes.EPILOG)
 def pki() -> None:
-    """Keep own certificates, authorities and revocation lists in a key store.
+    """Keep own certificates, authorities, revocation lists and OCSP responses in a key store.
 
     A password protects the private keys. It comes from a file, an environment variable or the terminal.
 
@@ -65,18 +65,19 @@ def create(folder: Path, **given: Any) -> None:
 @click.option("--key", type=PATH, metavar="FILE", help="Private key, PEM; by default it is in the file of --cert.")
 @click.option("--ca-file", type=PATH, metavar="FILE", help="Certificates of an authority, PEM.")
 @click.option("--crl-file", type=PATH, metavar="FILE", help="Revocation lists, PEM or DER.")
+@click.option("--ocsp-file", type=PATH, metavar="FILE", help="OCSP response, DER.")
 @click.option("--key-password-env", metavar="NAME", help="Environment variable with the password of --key.")
 @click.option("--comment", default="", metavar="TEXT", help="A line to remember it by.")
 @click.option("--inactive", is_flag=True, help="Do not use it yet.")
 @click.option("--replace", is_flag=True, help="Replace the entry ID.")
 @_store_password
 def import_entry(folder: Path, id: str, **options: Any) -> None:
-    """Add an own certificate, an authority or revocation lists under ID."""
+    """Add an own certificate, an authority, revocation lists or an OCSP response under ID."""
     from tlsexit.keystore import KeyStore
 
-    cert, ca_file, crl_file = options["cert"], options["ca_file"], options["crl_file"]
-    if sum(file is not None for file in (cert, ca_file, crl_file)) != 1:
-        raise Problem("name what to import with one of --cert, --ca-file and --crl-file")
+    cert, ca_file, crl_file, ocsp_file = (options[name] for name in ("cert", "ca_file", "crl_file", "ocsp_file"))
+    if sum(file is not None for file in (cert, ca_file, crl_file, ocsp_file)) != 1:
+        raise Problem("name what to import with one of --cert, --ca-file, --crl-file and --ocsp-file")
     if cert is None and options["key"] is not None:
         raise Problem("--key is of no use without --cert")
     flags = {"active": not options["inactive"], "comment": options["comment"], "replace": options["replace"]}
@@ -85,6 +86,8 @@ def import_entry(folder: Path, id: str, **options: Any) -> None:
             store = KeyStore.open(folder)
             if ca_file is not None:
                 store.import_authority(id, ca_file, **flags)
+            elif ocsp_file is not None:
+                store.import_ocsp_response(id, ocsp_file, **flags)
             else:
                 store.import_revocation_lists(id, crl_file, **flags)
             return
@@ -122,7 +125,7 @@ def list_entries(folder: Path, as_json: bool) -> None:
 @ID
 @_store_password
 def show(folder: Path, id: str, **given: Any) -> None:
-    """Show the certificates or revocation lists of an entry."""
+    """Show the certificates, revocation lists or OCSP response of an entry."""
     from tlsexit.keystore import KeyStore, Kind
     from tlsexit.trace.certificates import brief
 
@@ -133,6 +136,10 @@ def show(folder: Path, id: str, **given: Any) -> None:
             for item in store.revocation_lists(id):
                 until = "" if item.next_update is None else f", until {item.next_update:%Y-%m-%d}"
                 click.echo(f"{item.title}: {len(item)} revoked{until}")
+            return
+        if kind is Kind.OCSP:
+            for line in store.ocsp_answers(id):
+                click.echo(line)
             return
         if kind is Kind.IDENTITY:
             store = KeyStore.open(folder, _secret(folder, given))

@@ -44,6 +44,14 @@ def store_options(command: F) -> F:
     """Add the options that name a key store and revocation lists."""
     for option in (
         click.option(
+            "--ocsp-file",
+            "ocsp_files",
+            type=PATH,
+            multiple=True,
+            metavar="FILE",
+            help="OCSP response, DER: judges the peer's certificate, or is stapled to the own one.",
+        ),
+        click.option(
             "--crl-file", "crl_files", type=PATH, multiple=True, metavar="FILE", help="Revocation lists, PEM or DER."
         ),
         click.option(
@@ -99,20 +107,28 @@ class PkiSource:
     ca_file: Path | None = None
     key_store: Path | None = None
     crl_files: tuple[Path, ...] = ()
+    ocsp_files: tuple[Path, ...] = ()
     password: bytes | None = field(default=None, repr=False)
 
     def build(self) -> BuiltinPki:
         """Return what answers from these files; :class:`LocalError` if one of them will not do."""
-        from tlsexit.policy import BuiltinPki, load_authorities, load_identity, load_revocation_lists
+        from tlsexit.policy import (
+            BuiltinPki,
+            load_authorities,
+            load_identity,
+            load_ocsp_response,
+            load_revocation_lists,
+        )
 
         lists = [item for file in self.crl_files for item in load_revocation_lists(file)]
+        responses = [load_ocsp_response(file) for file in self.ocsp_files]
         if self.key_store is not None:
             from tlsexit.keystore import KeyStore
 
-            return KeyStore.open(self.key_store, self.password).pki(crls=lists)
+            return KeyStore.open(self.key_store, self.password).pki(crls=lists, ocsp_responses=responses)
         identities = [] if self.cert is None else [load_identity(OWN, self.cert, self.key, self.password)]
         authorities = {} if self.ca_file is None else {TRUSTED: load_authorities(self.ca_file)}
-        return BuiltinPki(identities, authorities, lists)
+        return BuiltinPki(identities, authorities, lists, ocsp_responses=responses)
 
 
 def pki_source(options: Mapping[str, Any], profile: Profile, *, has_exit: bool) -> PkiSource:
@@ -137,6 +153,7 @@ def pki_source(options: Mapping[str, Any], profile: Profile, *, has_exit: bool) 
         ca_file=options["ca_file"],
         key_store=store,
         crl_files=tuple(options["crl_files"]),
+        ocsp_files=tuple(options["ocsp_files"]),
         password=given,
     )
     if store is None and not has_exit:

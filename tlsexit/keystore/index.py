@@ -56,6 +56,9 @@ class Kind(Enum):
     CRL = "crl"
     """One or more revocation lists, in PEM."""
 
+    OCSP = "ocsp"
+    """An OCSP response, in DER."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

@@ -37,16 +37,18 @@ from tlsexit.policy import (
     RevocationList,
     load_authorities,
     load_identity,
+    load_ocsp_response,
     load_revocation_lists,
 )
 from tlsexit.policy.certificates import ParsedCertificate, parsed
+from tlsexit.policy.responses import described_response
 from tlsexit.policy.store import ordered_chain
 from tlsexit.profile import Profile
 
 INDEX: Final = "index.toml"
 """The name of the index in the folder."""
 
-_SUFFIXES: Final = {Kind.IDENTITY: "p12", Kind.AUTHORITY: "pem", Kind.CRL: "crl.pem"}
+_SUFFIXES: Final = {Kind.IDENTITY: "p12", Kind.AUTHORITY: "pem", Kind.CRL: "crl.pem", Kind.OCSP: "ocsp.der"}
 _KDF_ROUNDS: Final = 100_000
 
 
@@ -113,8 +115,8 @@ class KeyStore:
     def certificates(self, id: str) -> tuple[ParsedCertificate, ...]:
         """Return an entry's certificates: an identity's chain, leaf first, which needs the password, or authorities."""
         entry = self.entry(id)
-        if entry.kind is Kind.CRL:
-            raise LocalError(f"{self.folder}: {id} is a revocation list and has no certificates")
+        if entry.kind in (Kind.CRL, Kind.OCSP):
+            raise LocalError(f"{self.folder}: {id} is {_a(entry.kind)} and has no certificates")
         if entry.kind is Kind.AUTHORITY:
             return tuple(parsed(der) for der in load_authorities(self._file(entry)))
         return load_identity(id, self._file(entry), password=self._needed_password()).certificates
@@ -123,8 +125,15 @@ class KeyStore:
         """Return the revocation lists of an entry."""
         entry = self.entry(id)
         if entry.kind is not Kind.CRL:
-            raise LocalError(f"{self.folder}: {id} is an {entry.kind.value}, not a revocation list")
+            raise LocalError(f"{self.folder}: {id} is {_a(entry.kind)}, not a revocation list")
         return load_revocation_lists(self._file(entry))
+
+    def ocsp_answers(self, id: str) -> tuple[str, ...]:
+        """Return what an OCSP response says, a line for each certificate."""
+        entry = self.entry(id)
+        if entry.kind is not Kind.OCSP:
+            raise LocalError(f"{self.folder}: {id} is {_a(entry.kind)}, not an OCSP response")
+        return described_response(load_ocsp_response(self._file(entry)))
 
     def check_profile(self, profile: Profile) -> None:
         """Raise :class:`LocalError` unless the certificate and authorities that a profile names are here and active."""
@@ -140,9 +149,9 @@ class KeyStore:
     def pki(self, **options: Any) -> BuiltinPki:
         """Return what answers the phases from the active entries as they are now.
 
-        ``options`` are those of :class:`~tlsexit.policy.BuiltinPki`; ``crls`` come on top of the store's. An identity
-        is decrypted when a handshake first needs it: with the password that the store was opened with, or else that
-        of the task.
+        ``options`` are those of :class:`~tlsexit.policy.BuiltinPki`; ``crls`` and ``ocsp_responses`` come on top of
+        the store's. An identity is decrypted when a handshake first needs it: with the password that the store was
+        opened with, or else that of the task.
         """
         active = [entry for entry in self.list() if entry.active]
         identities = [
@@ -157,7 +166,9 @@ class KeyStore:
         for entry in active:
             if entry.kind is Kind.CRL:
                 crls += load_revocation_lists(self._file(entry))
-        return BuiltinPki(identities, authorities, crls, **options)
+        responses = [*options.pop("ocsp_responses", ())]
+        responses += [load_ocsp_response(self._file(entry)) for entry in active if entry.kind is Kind.OCSP]
+        return BuiltinPki(identities, authorities, crls, ocsp_responses=responses, **options)
 
     # -------------------------------------------------------------------------------------------- writing
 
@@ -206,6 +217,12 @@ class KeyStore:
         """Add the revocation lists in a PEM or DER file; arguments and result as in :meth:`add_identity`."""
         data = b"".join(item.document.public_bytes(Encoding.PEM) for item in load_revocation_lists(file))
         return self._add(Entry(id, Kind.CRL, id, active, comment), data, replace=replace)
+
+    def import_ocsp_response(
+        self, id: str, file: str | Path, *, active: bool = True, comment: str = "", replace: bool = False
+    ) -> Entry:
+        """Add the OCSP response in a DER file; arguments and result as in :meth:`add_identity`."""
+        return self._add(Entry(id, Kind.OCSP, id, active, comment), load_ocsp_response(file), replace=replace)
 
     def activate(self, id: str) -> Entry:
         """Have the next :meth:`pki` use an entry; return it as it is now."""
@@ -310,7 +327,12 @@ def _names(folder: Path) -> list[str]:
 
 
 def _a(kind: Kind) -> str:
-    return {Kind.IDENTITY: "an identity", Kind.AUTHORITY: "an authority", Kind.CRL: "a revocation list"}[kind]
+    return {
+        Kind.IDENTITY: "an identity",
+        Kind.AUTHORITY: "an authority",
+        Kind.CRL: "a revocation list",
+        Kind.OCSP: "an OCSP response",
+    }[kind]
 
 
 def _password_bytes(password: bytes | str | None) -> bytes | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tlsexit.policy.builtin import BuiltinPki
 from tlsexit.policy.certificates import TrustAnchors
+from tlsexit.policy.responses import load_ocsp_response
 from tlsexit.policy.revocation import RevocationList, load_revocation_lists
 from tlsexit.policy.signatures import SignaturePolicy
 from tlsexit.policy.store import Identity, IdentityFile, load_authorities, load_identity
@@ -25,6 +26,7 @@ __all__ = [
     "check_chain",
     "load_authorities",
     "load_identity",
+    "load_ocsp_response",
     "load_revocation_lists",
     "system_config",
 ]

@@ -24,6 +24,7 @@ from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
 from tlsexit.exits.application import Identifiers
 from tlsexit.exits.calls import (
     CheckCertificateCall,
+    Credentials,
     CryptDataCall,
     EndSessionCall,
     EndTaskCall,
@@ -44,6 +45,7 @@ from tlsexit.policy.certificates import CertificateLike, TrustAnchors, parsed
 from tlsexit.policy.choice import CLIENT_CERTIFICATE_TYPES, client_identity, key_use, server_credentials
 from tlsexit.policy.identify import authority_id
 from tlsexit.policy.ocsp import check_stapled_response
+from tlsexit.policy.responses import StoredResponses
 from tlsexit.policy.revocation import RevocationList, RevocationLists
 from tlsexit.policy.signatures import SignaturePolicy
 from tlsexit.policy.store import Identity, IdentityFile
@@ -64,6 +66,8 @@ class BuiltinPki:
     that anyone may find out which ones there are. With ``hide_psk_identities`` the handshake goes on with a random key
     and fails as with a wrong one, in bad_record_mac; RFC 4279 §2 allows either.
 
+    ``ocsp_responses``, in DER, tell which of the peers' certificates are revoked; those about own ones are stapled.
+
     ``check_key_usage`` holds the peer's keyUsage against the key exchange (R2246-7.4.2-06, -07): a certificate that
     may only encipher cannot sign, and the reverse. Many of TLS 1.0's time are careless there, hence the switch.
     ``allow_common_name`` compares the host name with the CN of a certificate that has no dNSName.
@@ -81,6 +85,7 @@ class BuiltinPki:
         *,
         pre_shared_keys: Mapping[bytes, bytes] | None = None,
         hide_psk_identities: bool = False,
+        ocsp_responses: Iterable[bytes] = (),
         check_key_usage: bool = True,
         allow_common_name: bool = False,
     ) -> None:
@@ -95,6 +100,7 @@ class BuiltinPki:
         self._anchors: dict[tuple[str, ...], TrustAnchors] = {}
         self._fingerprint: bytes | None = None
         self._revocation = RevocationLists(crls)
+        self._responses = StoredResponses(ocsp_responses)
         self._policy = SignaturePolicy() if signature_policy is None else signature_policy
         self._clock = clock
         self._check_key_usage = check_key_usage
@@ -167,11 +173,14 @@ class BuiltinPki:
             return Handled(() if identity is None else identity.chain)
         authorities = TrustAnchors() if call.trusted_authorities is None else self._anchors_for(profile)
         try:
-            return Handled(server_credentials(call, identities, authorities))
+            credentials = server_credentials(call, identities, authorities)
         except HandshakeFailure:
             if profile.user_certificate_id is None:
                 raise
-            return Handled(identities[0].chain)  # what the profile names is shown, fit or not
+            credentials = Credentials(identities[0].chain)  # what the profile names is shown, fit or not
+        anchors, at = self._all_anchors, datetime.fromtimestamp(self._clock(), UTC)
+        response = self._responses.to_staple(credentials.chain, anchors, at=at, policy=self._policy)
+        return Handled(replace(credentials, ocsp_response=response))
 
     def _check_certificate(self, call: CheckCertificateCall) -> Answer:
         """Check the peer's chain; a server that only asked goes on with a bad one, but does not trust it."""
@@ -186,6 +195,7 @@ class BuiltinPki:
                 depth=profile.depth,
                 revocation=self._revocation,
             )
+            self._responses.check_path(path, at=at, policy=self._policy)
             if call.ocsp_response is not None:
                 check_stapled_response(call.ocsp_response, path, at=at, policy=self._policy)
         except PeerError as error:
@@ -252,9 +262,16 @@ class BuiltinPki:
             raise LocalError(f"the key store has no identity {id}")
         return [self._identities[id].open(password)]
 
+    @property
+    def _all_anchors(self) -> TrustAnchors:
+        return self._joined(tuple(self._authorities))
+
     def _anchors_for(self, profile: Profile) -> TrustAnchors:
-        """Return the authorities the profile names, or all; the joined index is kept."""
-        ids = profile.root_ca_ids or tuple(self._authorities)
+        """Return the authorities the profile names, or all."""
+        return self._joined(profile.root_ca_ids or tuple(self._authorities))
+
+    def _joined(self, ids: tuple[str, ...]) -> TrustAnchors:
+        """Return the authorities of these ids; the joined index is kept."""
         anchors = self._anchors.get(ids)
         if anchors is None:
             unknown = next((id for id in ids if id not in self._authorities), None)

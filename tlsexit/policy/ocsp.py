@@ -45,7 +45,7 @@ class SignedResponse:
     @property
     def title(self) -> str:
         """What messages call it."""
-        return "the stapled OCSP response"
+        return "the OCSP response"
 
 
 def check_stapled_response(
@@ -64,27 +64,43 @@ def check_stapled_response(
         if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
             raise BadCertificateStatusResponse("the OCSP responder had no answer")
         _check_signature(SignedResponse(parsed), issuer, at, policy)
-        answer = next((item for item in parsed.responses if _is_about(item, leaf, issuer)), None)
+        answer = answer_about(parsed, leaf, issuer)
     except LIBRARY_ERRORS as error:
-        raise BadCertificateStatusResponse(f"the stapled OCSP response does not parse: {error}") from error
+        raise BadCertificateStatusResponse(f"the OCSP response does not parse: {error}") from error
     if answer is None:
-        raise BadCertificateStatusResponse(f"the stapled OCSP response is not about {leaf.name}")
+        raise BadCertificateStatusResponse(f"the OCSP response is not about {leaf.name}")
     if answer.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         raise CertificateRevoked(f"{issuer.name} has revoked the certificate of {leaf.name}")
     if answer.certificate_status is not ocsp.OCSPCertStatus.GOOD:
         raise BadCertificateStatusResponse(f"the OCSP responder does not know {leaf.name}")
-    if answer.this_update_utc > at + CLOCK_SKEW or (
-        answer.next_update_utc is not None and answer.next_update_utc < at - CLOCK_SKEW
-    ):
-        raise BadCertificateStatusResponse(f"the stapled OCSP response about {leaf.name} is out of date")
+    if not is_current(answer, at):
+        raise BadCertificateStatusResponse(f"the OCSP response about {leaf.name} is out of date")
+
+
+def answer_about(
+    response: ocsp.OCSPResponse, leaf: ParsedCertificate, issuer: ParsedCertificate
+) -> ocsp.OCSPSingleResponse | None:
+    """Return what a successful response says about a certificate; None if it is about others."""
+    return next((item for item in response.responses if _is_about(item, leaf, issuer)), None)
+
+
+def is_current(answer: ocsp.OCSPSingleResponse, at: datetime) -> bool:
+    """Whether an answer holds at that time, give or take :data:`CLOCK_SKEW`."""
+    until = answer.next_update_utc
+    return answer.this_update_utc <= at + CLOCK_SKEW and (until is None or at - CLOCK_SKEW <= until)
+
+
+def names_it(answer: ocsp.OCSPSingleResponse, leaf: ParsedCertificate) -> bool:
+    """Whether an answer has the leaf's serial number and issuer's name: all that can be told without the issuer."""
+    return answer.serial_number == leaf.certificate.serial_number and answer.issuer_name_hash == _digest(
+        answer.hash_algorithm, leaf.issuer
+    )
 
 
 def _is_about(answer: ocsp.OCSPSingleResponse, leaf: ParsedCertificate, issuer: ParsedCertificate) -> bool:
     """Whether an answer's CertID is the leaf's (RFC 6960 §4.1.1)."""
-    return (
-        answer.serial_number == leaf.certificate.serial_number
-        and answer.issuer_name_hash == _digest(answer.hash_algorithm, leaf.issuer)
-        and answer.issuer_key_hash == _digest(answer.hash_algorithm, public_key_bits(issuer.public_key_info))
+    return names_it(answer, leaf) and answer.issuer_key_hash == _digest(
+        answer.hash_algorithm, public_key_bits(issuer.public_key_info)
     )
 
 
@@ -94,7 +110,7 @@ def _check_signature(signed: SignedResponse, issuer: ParsedCertificate, at: date
         policy.check_hash(signed)
         responders = [issuer] if _is_responder(signed.document, issuer) else _appointed(signed.document, issuer, at)
         if not responders:
-            raise BadCertificate(f"the stapled OCSP response is by nobody whom {issuer.name} appointed")
+            raise BadCertificate(f"the OCSP response is by nobody whom {issuer.name} appointed")
         policy.check_key(responders[0])
         verify(signed, responders[0])
     except PeerError as error:
