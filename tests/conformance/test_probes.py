@@ -17,6 +17,7 @@ from tlsexit.constants import Role
 NEVER = {
     "server/7.2.2/unsupported-certificate": "tlsexit takes client certificates of every type there is",
     "server/7.4.1.3/resumed-under-a-later-version": "tlsexit has no later version",
+    "server/RFC7507/unnecessary": "tlsexit has no later version",
     "server/7.4.6/another-type": "tlsexit takes client certificates of every type there is",
 }
 """Probes that say nothing about tlsexit, and why; the peers have an answer to them."""
