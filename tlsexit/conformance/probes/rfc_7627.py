@@ -217,10 +217,7 @@ PROBES: Final = (
     ),
     *(
         probe
-        for name, how in (
-            ("first-byte-of-the-mac", Sealing(mac=flip(0))),
-            ("last-byte-of-the-mac", Sealing(mac=flip(-1))),
-        )
+        for name, at in (("first-byte", 0), ("last-byte", -1))
         for probe in records.both(
             f"wrong-{name}",
             f"with encrypt-then-MAC a wrong MAC ({name.replace('-', ' ')}) is refused",
