@@ -126,6 +126,19 @@ def test_the_password_comes_from_start_task(folder: Path) -> None:
         assert "battery" not in ran.out + ran.err
 
 
+@pytest.mark.parametrize("where", [(), ("--in-process",)])
+def test_start_task_opens_the_store_of_a_server(folder: Path, where: tuple[str, ...]) -> None:
+    """In each task's own process; the wrong password is told where the handshake fails, and not shown."""
+    for exits, told in (("Opener", "authentication B$"), ("WrongOpener", "failed: .*the password is wrong")):
+        options = ("--exit", f"{EXITS}:{exits}", "--max-connections", "1", *where)
+        with serving(*mutual(folder), *options) as server:
+            address = f"localhost:{server.port}"
+            connect(address, *mutual(folder, "--password-env", "STORE"), env={"STORE": PASSWORD})
+            server.wait_for(told)
+            assert server.end() == codes.OK
+            assert "battery" not in "".join(server.lines) + server.errors()
+
+
 def test_a_store_without_keys_needs_no_password(folder: Path, tmp_path: Path) -> None:
     store = KeyStore.create(tmp_path / "store", PASSWORD)
     store.import_authority("ROOT", folder / "ca.pem")

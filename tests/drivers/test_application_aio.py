@@ -365,9 +365,8 @@ def test_a_plain_directory_that_hangs_holds_nobody_up() -> None:
 
     evening.spend(client)
     woken.set()
-    assert [str(item) for item in evening.failures] == [
-        "the directory exit refuses the partner: it failed (no answer within 1 seconds)"
-    ]
+    (failure,) = evening.failures
+    assert str(failure).startswith("the directory exit refuses the partner: it failed (no answer within 1 ")
 
 
 @BOTH

@@ -262,7 +262,7 @@ def test_a_late_directory_refuses() -> None:
 
     with served(Waiting(), exit_timeout=0.2) as (sock, server), call(sock) as tls:
         assert tls.recv() == b""
-    assert "no answer within 0.2 seconds" in str(server.error)
+    assert "no answer within" in str(server.error)
     woken = threading.Event()
     with (
         served(Application(directory=lambda call: woken.wait(20)), exit_timeout=0.2) as (sock, server),
@@ -270,7 +270,7 @@ def test_a_late_directory_refuses() -> None:
     ):
         assert tls.recv() == b""
     woken.set()
-    assert "no answer within 0.2 seconds" in str(server.error)
+    assert "no answer within" in str(server.error)
 
 
 async def sleep_for_long() -> None:

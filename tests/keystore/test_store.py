@@ -5,18 +5,22 @@ from __future__ import annotations
 import stat
 import subprocess
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.pki import NOW, leaf_key, pki
 from tlsexit.alerts import LocalError
 from tlsexit.crypto.suites import KeyType
 from tlsexit.keystore import Entry, KeyStore, Kind
 from tlsexit.keystore.files import locked
+from tlsexit.keystore.index import parse_index
 from tlsexit.policy import Identity, load_identity
 from tlsexit.policy.throwaway import self_signed
 
@@ -269,6 +273,12 @@ def test_a_cut_index_is_never_taken_for_a_whole_one(store: KeyStore) -> None:
     index.write_bytes(b"")
     with pytest.raises(LocalError, match="is damaged: its version"):
         store.list()
+
+
+@given(st.binary(max_size=60) | st.text('[]{}="\n.x1#versionpasswordentries \\', max_size=80).map(str.encode))
+def test_any_index_is_one_or_an_error_of_ours(data: bytes) -> None:
+    with suppress(LocalError):
+        parse_index(data)
 
 
 def test_the_openssl_program_reads_an_identity(store: KeyStore) -> None:

@@ -60,10 +60,10 @@ class ApplicationSession:
         self._counts = counts
         self._begun = False
         self._ended = False
-        self._partner: Partner | None = None
+        self._completed: tuple[SessionContext, bytes, str] | None = None
+        self._security: TransportSecurity | None = None
         self._payloads = 0
         self._payloads_closed: asyncio.Event | None = None
-        self.security = TransportSecurity()
         self.refusal: SessionRefused | None = None
         self.failure: BaseException | None = None
 
@@ -81,18 +81,28 @@ class ApplicationSession:
         except Exception:
             return None
         try:
-            self.security = self._described(context, area)
+            root = context.profile.certificate_file_root
+            file = record_chain(root, context.peer_chain) if root is not None and context.peer_chain else ""
+            self._completed, self._security = (context, area, file), None
+            if self._exits is None:
+                self._begun = True
+                return None
+            directory = DirectoryCall(self.security, Partner.of(context))
         except Exception as error:
             self._keep(error)
             self.refusal = SessionRefused(_why(error))
             return None
-        self._partner = Partner.of(context)
-        return self._put("directory", DirectoryCall(self.security, self._partner), self._admit)
+        return self._put("directory", directory, self._admit)
 
-    def _described(self, context: SessionContext, area: bytes) -> TransportSecurity:
-        root = context.profile.certificate_file_root
-        file = record_chain(root, context.peer_chain) if root is not None and context.peer_chain else ""
-        return TransportSecurity.of(context, area, identifiers(self._pki, context), file)
+    @property
+    def security(self) -> TransportSecurity:
+        """How the session is secured; found out when somebody wants to know, since it takes looking for the ids."""
+        if self._completed is None:
+            return TransportSecurity()
+        if self._security is None:
+            context, area, file = self._completed
+            self._security = TransportSecurity.of(context, area, identifiers(self._pki, context), file)
+        return self._security
 
     def _admit(self, answer: object) -> None:
         reason = _refusal("directory", answer)
@@ -110,6 +120,9 @@ class ApplicationSession:
 
         Raises :class:`PayloadRefused` if ``file`` does not want it.
         """
+        if self._exits is None:
+            yield
+            return
         start, counted = self._open_call(name), self._counts()
         complete(self._put("file", start, partial(self._opened, name)))
         error = None
@@ -124,6 +137,9 @@ class ApplicationSession:
     @asynccontextmanager
     async def apayload(self, name: str) -> AsyncIterator[None]:
         """Do as :meth:`payload` in an event loop."""
+        if self._exits is None:
+            yield
+            return
         start, counted = self._open_call(name), self._counts()
         self._payloads += 1
         try:
@@ -142,9 +158,9 @@ class ApplicationSession:
                 self._payloads_closed.set()
 
     def _open_call(self, name: str) -> FileCall:
-        if self._partner is None or not self._begun or self._ended:
+        if self._completed is None or not self._begun or self._ended:
             raise LocalError("there is no session in which a payload could open")
-        return FileCall(self.security, self._partner, FileAction.OPEN, name)
+        return FileCall(self.security, Partner.of(self._completed[0]), FileAction.OPEN, name)
 
     def _close_call(self, start: FileCall, counted: tuple[int, int], error: BaseException | None) -> FileCall:
         (received, sent), (received_before, sent_before) = self._counts(), counted
@@ -173,12 +189,13 @@ class ApplicationSession:
         Nothing is told of a session that never began. With ``wait`` payloads that are open get ``limit`` seconds to
         close first. This raises nothing; what it returns is to be awaited.
         """
-        if not self._begun or self._ended or self._partner is None:
+        if self._exits is None or self._completed is None or not self._begun or self._ended:
             return None
         self._ended = True
         error = self.refusal or error
         reason = "" if error is None else _why(error)
-        call = EndOfTransferCall(self.security, self._partner, error is None, *self._counts(), reason)
+        partner = Partner.of(self._completed[0])
+        call = EndOfTransferCall(self.security, partner, error is None, *self._counts(), reason)
         if wait and self._payloads:
             return Pending(self._end_after_payloads(call), self._keep, None)
         return self._put("end_of_transfer", call, self._keep)
