@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"policy", "profiles", "stores", "keystore"}),
     frozenset({"drivers", "adapters"}),
     frozenset({"__init__"}),
-    frozenset({"trace", "puppet", "fuzzing", "conformance", "cli", "__main__"}),
+    frozenset({"trace", "puppet", "fuzzing", "conformance", "diagrams", "cli", "__main__"}),
 )
 """Units (modules and subpackages of tlsexit) from the lowest to the highest; imports go downwards or sideways."""
 

@@ -44,6 +44,7 @@ from tlsexit.failures import drop_frames, guarded_step, internal
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.hello import ClientHello, HelloRequest
 from tlsexit.handshake.inputs import Answered, Input, Received, Refused, Renegotiate, RenegotiationRefused, Start
+from tlsexit.handshake.table import RELEASED
 from tlsexit.profile import Profile
 from tlsexit.records.grammar import Alert
 from tlsexit.session import Session
@@ -405,7 +406,7 @@ class Connection:
         """Close: no more input, no more output, and one last question, HandshakeAlert or EndSession (never both)."""
         context = self._state.context
         # a renegotiation that fails is a handshake that fails, on an established session all the same
-        asked_done = isinstance(self._state, (states.Established, states.AskHandshakeDone))
+        asked_done = isinstance(self._state, RELEASED)
         if not asked_done:
             # what a handshake claimed without completing must not pass for proven
             self._state = states.Closed(replace(context, peer_trusted=False, authentication=None, psk_identity=None))

@@ -9,7 +9,7 @@ import pytest
 from tests.support.command import run
 from tlsexit.cli import codes
 
-COMMANDS = ("handshake", "connect", "serve", "pki", "profile", "suites")
+COMMANDS = ("handshake", "connect", "serve", "pki", "profile", "phases", "suites")
 
 
 def test_help_lists_the_commands_and_shows_how_to_begin() -> None:

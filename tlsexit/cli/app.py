@@ -11,6 +11,7 @@ from tlsexit.cli.c_exit import c_exit
 from tlsexit.cli.conform import conform
 from tlsexit.cli.connect import connect
 from tlsexit.cli.handshake import handshake
+from tlsexit.cli.phases import phases
 from tlsexit.cli.pki import pki
 from tlsexit.cli.problems import Problem
 from tlsexit.cli.profile import profile
@@ -51,5 +52,5 @@ def cli() -> None:
     """
 
 
-for command in (handshake, connect, serve, conform, pki, profile, suites, c_exit):
+for command in (handshake, connect, serve, conform, pki, profile, suites, phases, c_exit):
     cli.add_command(command)

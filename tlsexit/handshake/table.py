@@ -106,3 +106,6 @@ TABLES: Final[Mapping[Role, Table]] = {
     },
     Role.SERVER: SERVER,
 }
+
+RELEASED: Final[tuple[type[s.State], ...]] = (s.AskHandshakeDone, s.Established)
+"""Where HandshakeDone has been asked, so that the end is told with EndSession; anywhere else with HandshakeAlert."""

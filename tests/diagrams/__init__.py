@@ -1,0 +1,1 @@
+"""The pictures in the documentation; ``python -m tests.diagrams`` draws them."""
