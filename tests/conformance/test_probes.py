@@ -23,6 +23,16 @@ NEVER = {
 """Probes that say nothing about tlsexit, and why; the peers have an answer to them."""
 
 
+WARNINGS = {
+    "server/A.5/anonymous-on": "the configuration called everything has anonymous suites, on purpose",
+    "server/D.4/export-on": "and export suites",
+    "client/A.5/anonymous": "as the server",
+    "client/D.4/export": "as the server",
+    "client/E/old-hello": "the configuration called v2-hello is told to send it",
+}
+"""What warns of tlsexit, and why it may."""
+
+
 def test_ids_tell_role_and_group() -> None:
     """And are of one form; no two are the same."""
     ids = [probe.id for probe in all_probes()]
@@ -52,16 +62,23 @@ def report(name: str, reading: Reading) -> Report:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("reading", Reading)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_tlsexit_is_clean(name: str, reading: Reading) -> None:
-    """Nothing fails, nothing is flaky, and every probe gets to its point."""
-    wrong = {
-        item.id: f"{item.verdict.value}: {item.reason}"
-        for item in report(name, reading).results
-        if item.verdict not in (Verdict.PASS, Verdict.WARNING, Verdict.NOT_APPLICABLE)
-    }
-    assert not wrong
+def test_tlsexit_is_clean(name: str) -> None:
+    """Nothing fails, nothing is flaky, and every probe gets to its point; what warns does so for a reason."""
+    _judge(report(name, Reading.LATER))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", ["server-everything", "client-everything"])
+def test_tlsexit_is_clean_by_the_letter(name: str) -> None:
+    """RFC 2246 alone asks for other alerts here and there."""
+    _judge(report(name, Reading.STRICT))
+
+
+def _judge(found: Report) -> None:
+    fine = (Verdict.PASS, Verdict.NOT_APPLICABLE)
+    wrong = {item.id: f"{item.verdict.value}: {item.reason}" for item in found.results if item.verdict not in fine}
+    assert {id: what for id, what in wrong.items() if id not in WARNINGS or not what.startswith("warning")} == {}
 
 
 @pytest.mark.timeout(300)
@@ -70,7 +87,6 @@ def test_every_probe_says_something_about_tlsexit() -> None:
     said: set[str] = set()
     for name in CONFIGURATIONS:
         said |= {item.id for item in report(name, Reading.LATER).results if item.verdict is not Verdict.NOT_APPLICABLE}
-        said |= {item.id for item in report(name, Reading.STRICT).results if item.verdict is not Verdict.NOT_APPLICABLE}
     never = {probe.id for probe in all_probes() if probe.id not in said and not probe.opt_in}
     assert never == set(NEVER)
     assert {item.partition("/")[0] for item in said} == {role.value for role in Role}

@@ -97,6 +97,7 @@ class Honest(Action):
         for step in trace[first:last]:
             if not talk.play(step):
                 return
+        talk.await_owed()
 
 
 def handshake() -> Honest:

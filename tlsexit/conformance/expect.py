@@ -175,6 +175,17 @@ class Open(Alternative):
 
 
 @dataclass(frozen=True)
+class Unreadable(Alternative):
+    """What came is no TLS 1.0."""
+
+    def seen(self, talk: Talk) -> bool:
+        return talk.puppet.broken is not None
+
+    def __str__(self) -> str:
+        return "something that is not TLS 1.0"
+
+
+@dataclass(frozen=True)
 class Ended(Alternative):
     """close_notify since the mark, and no fatal alert: the target has got what it wanted."""
 
@@ -245,6 +256,11 @@ def silent() -> Silent:
 def still_open() -> Open:
     """No end of the connection, for a while."""
     return Open()
+
+
+def unreadable() -> Unreadable:
+    """Something that is not TLS 1.0: an answer in another version, for instance."""
+    return Unreadable()
 
 
 def goes_on() -> tuple[Alternative, ...]:

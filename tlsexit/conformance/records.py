@@ -218,8 +218,11 @@ def versions(talk: Talk) -> str | None:
     if puppet.server_hello is None or puppet.server_hello.server_version != 0x0301:
         return None
     records = puppet.records[1:] if puppet.role is Role.SERVER else puppet.records
-    odd = next((item for item in records if item.version != 0x0301), None)
-    return None if odd is None else f"a record of type {odd.content_type} has version {odd.version:04x}"
+    odd = [item for item in records if item.version != 0x0301]
+    if odd and all(item.content_type == ContentType.ALERT for item in odd):
+        talk.warn(f"an alert has version {odd[0].version:04x}")
+        return None
+    return f"a record of type {odd[0].content_type} has version {odd[0].version:04x}" if odd else None
 
 
 def small_fragments(talk: Talk) -> str | None:

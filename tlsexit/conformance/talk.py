@@ -124,6 +124,8 @@ class Talk:
             return Outcome(Verdict.INCONCLUSIVE, f"the target cannot be reached: {error}")
         except TlsError as error:
             return Outcome(Verdict.INCONCLUSIVE, f"the probe cannot go on: {error}")
+        except Exception as error:  # what a target says must not end the run
+            return Outcome(Verdict.INCONCLUSIVE, f"the probe itself fails: {type(error).__name__}: {error}")
         if self.warnings:
             return Outcome(Verdict.WARNING, "; ".join(self.warnings))
         return Outcome(Verdict.PASS, "; ".join(dict.fromkeys(self.notes)))
@@ -253,6 +255,11 @@ class Talk:
         puppet.send(step)
         return self._goes_on()
 
+    def await_owed(self) -> None:
+        """Let the target say what is due, as long as it has no reason not to."""
+        if not self.deviated:
+            self.puppet.listen_until(lambda: not self.puppet.peer_owes)
+
     def depart(self, step: Step) -> None:
         """Send what no honest end would send here, or not so; what it says is marked in the report."""
         self.note_mark()
@@ -353,7 +360,14 @@ class Talk:
             came = "nothing came"
         if not self.deviated and not self.puppet.complete:
             self._cut_short_or(came)
-        raise Stop(self.probe.failing, f"{about}{came}, where {hoped} was expected", silent=reaction.kind == "open")
+        verdict = self.probe.failing
+        if (
+            reaction.kind == "alert"
+            and not self.strict
+            and any(isinstance(item, Refusal) for item in wanted.alternatives)
+        ):
+            verdict = Verdict.WARNING  # refused, as it should be, if not by the name that the text has for it
+        raise Stop(verdict, f"{about}{came}, where {hoped} was expected", silent=reaction.kind == "open")
 
     def _cut_short_or(self, came: str) -> None:
         """An honest handshake that fails is for the probe of the honest handshake to tell."""

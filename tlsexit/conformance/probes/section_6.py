@@ -71,7 +71,7 @@ def mixed(talk: Talk) -> None:
     """Send a warning, empty records and part of what the application says."""
     puppet = talk.puppet
     puppet.send_record(23, b"")
-    puppet.send_alert(1, 90)
+    puppet.send_alert(1, 112)
     puppet.send_record(23, b"")
     talk.deviated = True
 

@@ -75,7 +75,7 @@ def warning_and_empty(talk: Talk) -> None:
     puppet = talk.puppet
     talk.deviated = True
     puppet.send_record(23, b"")
-    puppet.send_alert(1, 90)
+    puppet.send_alert(1, 112)
     puppet.send_record(23, b"")
 
 

@@ -20,7 +20,7 @@ from tlsexit.conformance.actions import (
 from tlsexit.conformance.actions import Resume as By
 from tlsexit.conformance.expect import alert, closed, refusal, silent, still_open
 from tlsexit.conformance.model import Group, Reading
-from tlsexit.conformance.needs import APPLICATION, RESUMES
+from tlsexit.conformance.needs import APPLICATION, PARALLEL, RESUMES
 from tlsexit.conformance.probes.section_7_1 import EARLY
 from tlsexit.conformance.probes.section_7_4_1 import in_the_clear
 from tlsexit.conformance.probes.section_7_4_1_2_sessions import not_resumed, offered_id
@@ -102,7 +102,7 @@ def closes_without_waiting(talk: Talk) -> str | None:
     """The target that has sent close_notify does not wait for ours for ever."""
     puppet = talk.puppet
     _await_end(talk)
-    puppet.listen_until(lambda: puppet.eof, 5 * talk.terms.patience)
+    puppet.listen_until(lambda: puppet.eof, 2 * talk.terms.patience)
     return None if puppet.eof else "the target waits for the answer to its close_notify"
 
 
@@ -166,7 +166,7 @@ PROBES: Final = (
         "fatal-ends-session",
         "a session whose connection a fatal alert ended is not resumed; its other connections go on",
         "R2246-7.2-03",
-        needs=(RESUMES,),
+        needs=(RESUMES, PARALLEL),
         conversation=(
             *OPEN,
             connect(resume=By.ID, keep=True),
