@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from tests.conformance.peers import ALL, Peer
+from tests.conformance.table import write_page
 from tests.interop.workshop import Workshop
 from tlsexit.conformance.discovery import NotConforming
 from tlsexit.conformance.model import Reading
@@ -30,8 +31,6 @@ def main() -> int:
     parser.add_argument("--table", action="store_true", help="make the page of the documentation")
     options = parser.parse_args()
     if options.table:
-        from tests.conformance.table import write_page
-
         return write_page(options.folder)
     options.folder.mkdir(parents=True, exist_ok=True)
     workshop = Workshop(options.folder.absolute() / "workshop")

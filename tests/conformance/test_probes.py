@@ -19,6 +19,8 @@ NEVER = {
     "server/7.4.1.3/resumed-under-a-later-version": "tlsexit has no later version",
     "server/RFC7507/unnecessary": "tlsexit has no later version",
     "server/7.4.6/another-type": "tlsexit takes client certificates of every type there is",
+    "server/7.2.1/truncated-session": "asked by the letter alone",
+    "client/7.2.1/truncated-session": "asked by the letter alone",
 }
 """Probes that say nothing about tlsexit, and why; the peers have an answer to them."""
 
@@ -26,6 +28,8 @@ NEVER = {
 WARNINGS = {
     "server/A.5/anonymous-on": "the configuration called everything has anonymous suites, on purpose",
     "server/D.4/export-on": "and export suites",
+    "server/7.2.1/truncated-session": "RFC 4346 §7.2.1 took the rule back; the truncation itself is reported",
+    "client/7.2.1/truncated-session": "as the server",
     "client/A.5/anonymous": "as the server",
     "client/D.4/export": "as the server",
     "client/E/old-hello": "the configuration called v2-hello is told to send it",

@@ -157,7 +157,7 @@ class Program(ConnectionEngine):
                 with suppress(LocalError):  # a resumed session without the extended master secret stays as it is
                     self.connection.renegotiate()
             self._say(RESPONSE)
-        if self._closes and (self.connection.role is Role.CLIENT or not self._heard):
+        if self._closes and (data.endswith(b"\n") if self.connection.role is Role.CLIENT else not self._heard):
             self.connection.close()
             super().drive()
 

@@ -26,7 +26,7 @@ from tlsexit.conformance.actions import (
     refused,
     through,
 )
-from tlsexit.conformance.expect import alert, answered, closed, completed, refusal, said, still_open
+from tlsexit.conformance.expect import alert, closed, completed, goes_on, refusal, said, still_open
 from tlsexit.conformance.model import Group, Probe
 from tlsexit.conformance.needs import (
     ASKS,
@@ -345,7 +345,7 @@ PROBES: Final = (
                 *OPEN,
                 Send(application_data(first)),
                 Send(application_data(b"GET / HTTP/1.0\r\n\r\n"[len(first) :])),
-                expect(answered(), still_open(), closed()),
+                expect(*goes_on()),
             ),
         )
     ),
