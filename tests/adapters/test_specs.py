@@ -11,6 +11,7 @@ from tests.support.c_exits import Probe
 from tests.support.softhsm import PIN, Token
 from tlsexit.adapters.clib import CExit
 from tlsexit.adapters.hsm import Pkcs11Exit
+from tlsexit.adapters.remote import RemoteExit
 from tlsexit.adapters.specs import load_exit, pin_wanted
 from tlsexit.alerts import LocalError
 from tlsexit.exits.answers import Handled
@@ -33,6 +34,11 @@ def test_a_library(probe: Probe) -> None:
     assert isinstance(load_exit(f"c:{probe.path}"), CExit)
 
 
+def test_another_process(tmp_path: Path) -> None:
+    """Nothing is asked before the first question."""
+    assert isinstance(load_exit(f"unix:{tmp_path}/signer.sock"), RemoteExit)
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -44,6 +50,8 @@ def test_a_library(probe: Probe) -> None:
         ("tests.support.demo_exits:Unmakeable", "making an instance failed: TypeError: "),
         ("c:missing.so", "missing.so: there is no such library"),
         ("c:", ".: there is no such library"),
+        ("unix:", "write unix:SOCKET"),
+        ("pkcs11:token=t", "names its module here"),
     ],
 )
 def test_what_names_no_exit(spec: str, message: str) -> None:

@@ -3,6 +3,7 @@
 ============================  ============================================================================
 ``MODULE:OBJECT``             an object, class or function of Python; ``FILE.py:OBJECT`` too
 ``c:LIBRARY``                 a shared library with the function ``cftpkie`` (:mod:`tlsexit.adapters.clib`)
+``unix:SOCKET``               an exit in another process (:mod:`tlsexit.adapters.remote`)
 ``pkcs11:...``                a key on a token, by its URI of RFC 7512 (:mod:`tlsexit.adapters.hsm`)
 ============================  ============================================================================
 """
@@ -43,6 +44,12 @@ def load_exit(spec: str, pin: str | None = None) -> object:
         from tlsexit.adapters.clib import CExit
 
         return CExit(rest)
+    if kind == "unix":
+        from tlsexit.adapters.remote import RemoteExit
+
+        if not rest:
+            raise LocalError("write unix:SOCKET, as in unix:/run/signer.sock")
+        return RemoteExit(rest)
     if kind.lower() == "pkcs11":
         from tlsexit.adapters.hsm import Pkcs11Exit
 

@@ -34,7 +34,8 @@ def exit_option(name: str, parameter: str, whose: str) -> Callable[[F], F]:
         name,
         parameter,
         metavar="SPEC",
-        help=f"Put {whose} questions about keys and certificates to this exit: MODULE:OBJECT, c:LIBRARY or pkcs11:URI.",
+        help=f"Put {whose} questions about keys and certificates to this exit: MODULE:OBJECT, c:LIBRARY, "
+        "unix:SOCKET or pkcs11:URI.",
     )
 
 
