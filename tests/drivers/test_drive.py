@@ -203,3 +203,44 @@ def test_a_future_is_awaited_too() -> None:
     target = Target(CHECK)
     asyncio.run(arun(target, Pooled(), Builtin()))
     assert target.answers == [Handled("from a thread")]
+
+
+def test_a_question_is_put_once_whoever_asks() -> None:
+    """EndTask is due when the last session ends and when the task's owner says so; an exit may take its time then."""
+    asked: list[ExitCall] = []
+
+    class Slow:
+        async def end_task(self, call: ExitCall) -> Answer:
+            asked.append(call)
+            await asyncio.sleep(0.01)
+            return Handled()
+
+    async def main() -> None:
+        target = Target(EndTaskCall(TaskContext(1)))
+        await asyncio.gather(*(arun(target, Slow(), Builtin()) for _ in range(3)))
+        assert len(target.answers) == 1
+
+    asyncio.run(main())
+    assert len(asked) == 1
+
+
+def test_a_question_whose_asker_is_gone_is_put_again() -> None:
+    """Cancelled while the exit thought about it; the other one that waited for the answer asks."""
+    asked: list[ExitCall] = []
+
+    class Slow:
+        async def end_task(self, call: ExitCall) -> Answer:
+            asked.append(call)
+            await asyncio.sleep(0.01)
+            return Handled()
+
+    async def main() -> None:
+        target = Target(EndTaskCall(TaskContext(1)))
+        first, second = (asyncio.create_task(arun(target, Slow(), Builtin())) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await second
+        assert len(target.answers) == 1
+
+    asyncio.run(main())
+    assert len(asked) == 2

@@ -17,7 +17,7 @@ import inspect
 from collections.abc import Awaitable, Coroutine
 from functools import partial
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tlsexit.alerts import ExitTimeout, LocalError, PeerError
 from tlsexit.drivers.threads import in_thread
@@ -71,14 +71,29 @@ async def arun(
     exit_timeout: float | None = None,
     await_timeout: float | None = None,
 ) -> None:
-    """Answer questions until none is pending, awaiting methods that are ``async``."""
+    """Answer questions until none is pending, awaiting methods that are ``async``.
+
+    A question that another ``arun`` is putting at the time is not put again: its answer is waited for.
+    """
     while (call := target.pending_exit) is not None:
-        if exit_timeout is not None:
-            answer = await _within(ask_in_thread(call, exits, pki), exit_timeout)
-        else:
-            given = ask(call, exits, pki)
-            answer = given if isinstance(given, Answer) else await finish(call, given, pki, await_timeout)
-        _answer(target, call, answer)
+        if (answered := _being_put.get(id(call))) is not None:
+            await answered.wait()
+            continue
+        answered = _being_put[id(call)] = asyncio.Event()
+        try:
+            if exit_timeout is not None:
+                answer = await _within(ask_in_thread(call, exits, pki), exit_timeout)
+            else:
+                given = ask(call, exits, pki)
+                answer = given if isinstance(given, Answer) else await finish(call, given, pki, await_timeout)
+            _answer(target, call, answer)
+        finally:
+            del _being_put[id(call)]
+            answered.set()
+
+
+_being_put: Final[dict[int, asyncio.Event]] = {}
+"""The questions that :func:`arun` is putting, by their identity: EndTask may be due from two sides at once."""
 
 
 def ask(call: ExitCall, exits: object, pki: Pki) -> Answer | Awaitable[Any]:
