@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.baselines import by_hand, stock
@@ -19,7 +20,7 @@ WAYS = ("grammar", "by hand", "construct")
 def parsers(sample: Sample) -> dict[str, Callable[[bytes], Any]]:
     """Return what parses the sample, by way."""
     return {
-        "grammar": lambda data: parse(sample.grammar, data),
+        "grammar": partial(parse, sample.grammar),
         "by hand": by_hand.PARSERS[sample.name],
         "construct": stock.GRAMMARS[sample.name].parse,
     }
@@ -28,7 +29,7 @@ def parsers(sample: Sample) -> dict[str, Callable[[bytes], Any]]:
 def builders(sample: Sample) -> dict[str, Callable[[Any], bytes]]:
     """Return what builds the sample, by way; construct builds from :func:`benchmarks.baselines.stock.plain`."""
     return {
-        "grammar": lambda value: build(sample.grammar, value),
+        "grammar": partial(build, sample.grammar),
         "by hand": by_hand.BUILDERS[sample.name],
         "construct": stock.GRAMMARS[sample.name].build,
     }

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "tlsexit"
 LONGEST_FILE = 500
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"constants", "alerts", "wire"}),
+    frozenset({"constants", "alerts", "wire", "values"}),
     frozenset({"crypto", "dnfilter"}),
     frozenset({"profile", "session", "exits", "events", "config", "records"}),
     frozenset({"handshake"}),

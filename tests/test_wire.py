@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlsexit.alerts import DecodeError, IllegalParameter, LocalError, PeerError
+from tlsexit.handshake.codec import GRAMMARS
 from tlsexit.wire import (
     Enumerated,
     Fixed,
@@ -23,6 +24,7 @@ from tlsexit.wire import (
     Uint,
     Variant,
     Vector,
+    WireError,
     build,
     parse,
     parse_prefix,
@@ -119,6 +121,43 @@ def test_build_then_parse(
 ) -> None:
     value = data.draw(values)
     assert parse(grammar, build(grammar, value)) == value
+
+
+def by_field(grammar: Message[Any], value: Any) -> bytes:
+    """Return the wire form of a structure, one field after the other: what its single expression has to equal."""
+    return b"".join(leaf.encode(getattr(value, name)) for name, leaf in grammar.fields.items())
+
+
+def from_fields(grammar: Message[Any], raw: bytes) -> object:
+    """Return the fields that ``raw`` holds and where they end, one after the other; None if they do not parse."""
+    values: list[object] = []
+    offset = 0
+    for leaf in grammar.fields.values():
+        try:
+            value, offset = leaf.decode(raw, offset, len(raw))
+        except WireError:
+            return None
+        values.append(value)
+    return grammar.cls(*values), offset
+
+
+STRUCTURES = {name: leaf for name, (leaf, _, _) in LEAVES.items() if isinstance(leaf, Message)}
+STRUCTURES |= {cls.__name__: leaf for cls, leaf in GRAMMARS.values() if isinstance(leaf, Message)}
+
+
+@pytest.mark.parametrize("grammar", STRUCTURES.values(), ids=STRUCTURES)
+@examples
+@given(raw=st.binary(max_size=120), front=st.integers(0, 40))
+def test_a_structure_is_its_fields(grammar: Message[Any], raw: bytes, front: int) -> None:
+    """Reading and writing a structure as a whole is reading and writing its fields in order, wherever it stands."""
+    expected = from_fields(grammar, raw)
+    try:
+        found, stop = grammar.decode(bytes(front) + raw + b"behind", front, front + len(raw))
+    except WireError:
+        assert expected is None
+        return
+    assert expected == (found, stop - front)
+    assert grammar.encode(found) == by_field(grammar, found)
 
 
 @closed_leaves

@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 from tlsexit.alerts import (
@@ -48,6 +47,7 @@ from tlsexit.handshake.table import RELEASED
 from tlsexit.profile import Profile
 from tlsexit.records.grammar import Alert
 from tlsexit.session import Session
+from tlsexit.values import evolve
 
 _NO_OUTCOME: Final = (HandshakeAlertCall, EndSessionCall)
 """Calls that only inform: whatever their answer, nothing changes."""
@@ -409,7 +409,7 @@ class Connection:
         asked_done = isinstance(self._state, RELEASED)
         if not asked_done:
             # what a handshake claimed without completing must not pass for proven
-            self._state = states.Closed(replace(context, peer_trusted=False, authentication=None, psk_identity=None))
+            self._state = states.Closed(evolve(context, peer_trusted=False, authentication=None, psk_identity=None))
         else:
             self._state = states.Closed(context)
         self._error = error

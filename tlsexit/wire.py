@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields as dataclass_fields
+from itertools import takewhile
 from typing import Any, Generic, TypeVar, cast
 
 from construct import Construct, ConstructError
@@ -22,7 +23,7 @@ from tlsexit.alerts import DecodeError, IllegalParameter, LocalError, PeerError
 
 T = TypeVar("T")
 
-_INTEGER_ARRAYS = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_INTEGERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 class WireError(ConstructError):
@@ -104,7 +105,10 @@ class Enumerated(Uint):
         self.values = frozenset(int(value) for value in values)
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[int, int]:
-        value, stop = super().decode(data, offset, end)
+        stop = offset + self.size
+        value = int.from_bytes(data[offset:stop], "big")
+        if stop > end:
+            return super().decode(data, offset, end)
         if value not in self.values:
             raise WireError(f"{value} is not a value of this type", alert=IllegalParameter)
         return value, stop
@@ -112,7 +116,7 @@ class Enumerated(Uint):
     def encode(self, value: int) -> bytes:
         if value not in self.values:
             raise WireError(f"{value} is not a value of this type")
-        return super().encode(value)
+        return value.to_bytes(self.size, "big")
 
 
 class Fixed(Leaf[bytes]):
@@ -212,7 +216,8 @@ class Vector(_Bounded[tuple[T, ...]]):
         self.element = element
         # exactly Uint: a subclass checks each value itself
         self._size = element.size if type(element) is Uint else 0
-        self._code = _INTEGER_ARRAYS.get(self._size, "")
+        self._code = _INTEGERS.get(self._size, "")
+        self._pack = _packer(element)
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[T, ...], int]:
         start, stop = self.span(data, offset, end)
@@ -237,14 +242,20 @@ class Vector(_Bounded[tuple[T, ...]]):
                 return self.frame(struct.pack(f">{len(value)}{self._code}", *value))
             except struct.error as error:
                 raise WireError(f"a value does not fit in {self._size} bytes") from error
-        encode = self.element.encode
+        try:
+            return self.frame(b"".join([self._pack(item) for item in value]))
+        except (WireError, struct.error):
+            return self.frame(self._encode_each(value))
+
+    def _encode_each(self, value: Sequence[T]) -> bytes:
+        """Write element by element, to find out which one is wrong."""
         parts: list[bytes] = []
         try:
             for item in value:
-                parts.append(encode(item))
+                parts.append(self.element.encode(item))
         except WireError as error:
             raise error.within(str(len(parts))) from None
-        return self.frame(b"".join(parts))
+        return b"".join(parts)
 
 
 class RestOf(Leaf[tuple[T, ...]]):
@@ -288,34 +299,104 @@ class OptionalTail(Leaf[T | None]):
 
 
 class Message(Leaf[T]):
-    """A structure whose fields land in the dataclass ``cls``, in the order given (§4.5)."""
+    """A structure whose fields land in the dataclass ``cls``, in the order given (§4.5).
+
+    Fields are read and written by one expression that names them all, as by hand. Whatever is wrong with one of them is
+    found out field by field.
+    """
 
     def __init__(self, cls: type[T], **fields: Leaf[Any]) -> None:
         super().__init__()
         self.cls = cls
         self.fields = fields
-        self._names = tuple(fields)
-        self._decoders = tuple(leaf.decode for leaf in fields.values())
-        self._encoders = tuple((name, leaf.encode) for name, leaf in fields.items())
+        self._read = _reader(cls, fields)
+        self._write = _writer(fields)
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[T, int]:
-        values: list[Any] = []
         try:
-            for decode in self._decoders:
-                value, offset = decode(data, offset, end)
-                values.append(value)
-        except WireError as error:
-            raise error.within(self._names[len(values)]) from None
-        return self.cls(*values), offset
+            return self._read(data, offset, end)
+        except (WireError, struct.error):
+            return self._decode_by_field(data, offset, end)
 
     def encode(self, value: T) -> bytes:
-        parts: list[bytes] = []
         try:
-            for name, encode in self._encoders:
-                parts.append(encode(getattr(value, name)))
-        except WireError as error:
-            raise error.within(self._names[len(parts)]) from None
+            return self._write(value)
+        except (WireError, struct.error):
+            return self._encode_by_field(value)
+
+    def _decode_by_field(self, data: bytes, offset: int, end: int) -> tuple[T, int]:
+        values: list[Any] = []
+        for name, leaf in self.fields.items():
+            try:
+                value, offset = leaf.decode(data, offset, end)
+            except WireError as error:
+                raise error.within(name) from None
+            values.append(value)
+        return self.cls(*values), offset
+
+    def _encode_by_field(self, value: T) -> bytes:
+        parts: list[bytes] = []
+        for name, leaf in self.fields.items():
+            try:
+                parts.append(leaf.encode(getattr(value, name)))
+            except WireError as error:
+                raise error.within(name) from None
         return b"".join(parts)
+
+
+def _reader(cls: type[T], fields: Mapping[str, Leaf[Any]]) -> Callable[[bytes, int, int], tuple[T, int]]:
+    """Return what reads a structure: fields of fixed size at the front in one go, then one after the other.
+
+    What ``struct`` reads beyond ``end`` is no error to it, so that is asked first.
+    """
+    codes = list(takewhile(bool, map(_code, fields.values())))
+    front, names = struct.Struct(">" + "".join(codes)), list(fields)
+    lines = ["def read(data, offset, end):"]
+    if codes:
+        lines += [f"    if offset + {front.size} > end: raise WireError('too short')"]
+        lines += [f"    {', '.join(names[: len(codes)])}, = front(data, offset)", f"    offset += {front.size}"]
+    limited = {name: fields[name].values for name in names[: len(codes)] if isinstance(fields[name], Enumerated)}
+    lines += [f"    if {name} not in values_{name}: raise WireError('no value of this type')" for name in limited]
+    lines += [f"    {name}, offset = decode_{name}(data, offset, end)" for name in names[len(codes) :]]
+    lines += [f"    return cls({', '.join(names)}), offset"]
+    known: dict[str, Any] = {"cls": cls, "front": front.unpack_from, "WireError": WireError}
+    known |= {f"values_{name}": values for name, values in limited.items()}
+    known |= {f"decode_{name}": leaf.decode for name, leaf in fields.items()}
+    return _compiled("read", lines, known)
+
+
+def _writer(fields: Mapping[str, Leaf[Any]]) -> Callable[[Any], bytes]:
+    """Return what writes a structure whose fields all fit; opaque ones, half of all, without asking their leaf."""
+    lines, parts = ["def write(value):"], []
+    for name, leaf in fields.items():
+        if isinstance(leaf, (Fixed, Opaque)):
+            floor, ceiling = (leaf.size, leaf.size) if isinstance(leaf, Fixed) else (leaf.floor, leaf.ceiling)
+            lines += [f"    {name} = value.{name}"]
+            lines += [f"    if not {floor} <= len({name}) <= {ceiling}: raise WireError('length')"]
+            parts += [name] if isinstance(leaf, Fixed) else [f"len({name}).to_bytes({leaf.prefix}, 'big')", name]
+        else:
+            parts.append(f"encode_{name}(value.{name})")
+    lines += [f"    return join(({', '.join(parts)},))" if parts else "    return b''"]
+    known = {f"encode_{name}": _packer(leaf) for name, leaf in fields.items()}
+    return _compiled("write", lines, {**known, "join": b"".join, "WireError": WireError})
+
+
+def _compiled(name: str, lines: list[str], known: dict[str, Any]) -> Callable[..., Any]:
+    """Return the function that ``lines`` define; they are made of the names in our own grammars alone."""
+    exec("\n".join(lines), known)
+    return cast("Callable[..., Any]", known[name])
+
+
+def _code(leaf: Leaf[Any]) -> str:
+    """Return how ``struct`` reads a field of fixed size, or nothing for one of another kind."""
+    if type(leaf) in (Uint, Enumerated):
+        return _INTEGERS.get(cast(Uint, leaf).size, "")
+    return f"{leaf.size}s" if type(leaf) is Fixed else ""
+
+
+def _packer(leaf: Leaf[Any]) -> Callable[[Any], bytes]:
+    """Return what writes a field when nothing is wrong with its value."""
+    return struct.Struct(">" + _code(leaf)).pack if type(leaf) is Uint and _code(leaf) else leaf.encode
 
 
 class Variant(Leaf[T]):
@@ -372,7 +453,10 @@ def parse(grammar: Leaf[T], data: bytes, name: str = "") -> T:
     anything that does not match, bytes left over included (RFC 2246 §7.2.2 decode_error), and
     :class:`~tlsexit.alerts.IllegalParameter` for a value that is well formed and not allowed.
     """
-    value, used = parse_prefix(grammar, data, name)
+    try:
+        value, used = grammar.decode(data, 0, len(data))
+    except WireError as error:
+        raise error.alert(f"{name}: {error}" if name else str(error)) from error
     if used != len(data):
         raise DecodeError(f"{name or 'message'}: {len(data) - used} bytes left over")
     return value

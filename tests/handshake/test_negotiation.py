@@ -8,7 +8,7 @@ from tlsexit.alerts import DecodeError, HandshakeFailure
 from tlsexit.constants import Role
 from tlsexit.crypto.suites import SUITES
 from tlsexit.handshake.extensions import BODIES, Extension
-from tlsexit.handshake.negotiation import FinishedPair, Negotiation, check_bodies, check_not_weakened
+from tlsexit.handshake.negotiation import FinishedPair, Negotiation, check_not_weakened, read_bodies
 
 AES, RC4 = SUITES[0x002F], SUITES[0x0005]
 
@@ -27,13 +27,19 @@ def test_security_parameters() -> None:
 def test_known_extensions_must_parse(role: Role, kind: int) -> None:
     """R2246-7.4.1.2-21: whether or not they are of any use here."""
     with pytest.raises(DecodeError):
-        check_bodies((Extension(kind, b"\xff\xff\xff"),), BODIES[role])
+        read_bodies((Extension(kind, b"\xff\xff\xff"),), BODIES[role])
 
 
 @pytest.mark.parametrize("role", Role)
 def test_unknown_extensions_may_hold_anything(role: Role) -> None:
     """R4366-2.3-03."""
-    check_bodies((Extension(0x4A4A, b"\xff"), Extension(0xFFFF, b"")), BODIES[role])
+    assert read_bodies((Extension(0x4A4A, b"\xff"), Extension(0xFFFF, b"")), BODIES[role]) == {}
+
+
+@pytest.mark.parametrize("role", Role)
+def test_what_extensions_say(role: Role) -> None:
+    said = read_bodies((Extension(23, b""), Extension(0xFF01, b"\x02hi"), Extension(0x4A4A, b"")), BODIES[role])
+    assert said == {23: b"", 0xFF01: b"hi"}
 
 
 def test_a_renegotiation_keeps_encrypt_then_mac() -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
+import pickle
+from collections.abc import Callable
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import captures
 from tlsexit.crypto.keyops import PublicKey, verify
@@ -42,6 +49,29 @@ def test_adding_leaves_the_transcript_before_as_it_was() -> None:
     assert before == Transcript((b"one",))
     assert after == Transcript((b"one", b"two"))
     assert hash(after) == hash(Transcript((b"one", b"two")))
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.booleans()), max_size=8))
+def test_asking_in_between_changes_nothing(steps: list[tuple[bytes, bool]]) -> None:
+    """Whenever a digest is taken, it covers all messages up to there, and those before give theirs again."""
+    seen = [Transcript()]
+    for raw, ask in steps:
+        seen.append(seen[-1].add(raw))
+        if ask:
+            seen[-1].digest()
+    for transcript in (*seen, *reversed(seen)):
+        whole = b"".join(transcript.messages)
+        assert transcript.digest() == hashlib.md5(whole).digest() + hashlib.sha1(whole).digest()
+        assert transcript.sha1() == hashlib.sha1(whole).digest()
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_it_can_be_copied_and_written_down(duplicate: Callable[[Transcript], Transcript]) -> None:
+    """As every state can that holds one."""
+    transcript = Transcript((b"one", b"two"))
+    digest = transcript.digest()
+    assert duplicate(transcript) == transcript
+    assert duplicate(transcript).digest() == digest
 
 
 def test_printing_is_short() -> None:

@@ -31,8 +31,8 @@ from tlsexit.handshake.negotiation import (
     ClientOffer,
     FinishedPair,
     Negotiation,
-    check_bodies,
     check_not_weakened,
+    read_bodies,
 )
 from tlsexit.profile import Profile, Verify
 from tlsexit.session import Session
@@ -47,30 +47,29 @@ def read_client_hello(hello: ClientHello, previous: FinishedPair | None, profile
         raise ProtocolVersionError(f"the client offers version {hello.client_version:#06x} at most")
     if NULL_COMPRESSION not in hello.compression_methods:
         raise IllegalParameter("the client does not offer null compression (§7.4.1.2)")
-    offered = hello.extensions or ()
-    check_bodies(offered, ext.BODIES[Role.CLIENT])
-    groups = ext.read(offered, ExtensionType.SUPPORTED_GROUPS, ext.SUPPORTED_GROUPS)
-    formats = ext.read(offered, ExtensionType.EC_POINT_FORMATS, ext.EC_POINT_FORMATS)
+    said = read_bodies(hello.extensions or (), ext.BODIES[Role.CLIENT])
+    groups = said.get(ExtensionType.SUPPORTED_GROUPS)
+    formats = said.get(ExtensionType.EC_POINT_FORMATS)
     if formats is not None and UNCOMPRESSED not in formats and not set(groups or ()).isdisjoint(NamedCurve):
         # RFC 8422 §5.1.2: "the server MUST abort the handshake and return an illegal_parameter alert"
         raise IllegalParameter("the client's point formats do not include uncompressed")
-    code = ext.read(offered, ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH)
-    status = ext.read(offered, ExtensionType.STATUS_REQUEST, ext.CERTIFICATE_STATUS_REQUEST)
-    authorities = ext.read(offered, ExtensionType.TRUSTED_CA_KEYS, ext.TRUSTED_AUTHORITIES)
+    code = said.get(ExtensionType.MAX_FRAGMENT_LENGTH)
+    status = said.get(ExtensionType.STATUS_REQUEST)
+    authorities = said.get(ExtensionType.TRUSTED_CA_KEYS)
     return ClientOffer(
         hello=hello,
         previous=previous,
-        secure_renegotiation=_secure_renegotiation(hello, previous),
-        server_name=_host_name(ext.read(offered, ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST), profile),
+        secure_renegotiation=_secure_renegotiation(hello, said.get(ExtensionType.RENEGOTIATION_INFO), previous),
+        server_name=_host_name(said.get(ExtensionType.SERVER_NAME), profile),
         groups=groups,
         uncompressed_points=formats is None or UNCOMPRESSED in formats,
-        extended_master_secret=ext.find(offered, ExtensionType.EXTENDED_MASTER_SECRET) is not None,
-        encrypt_then_mac=ext.find(offered, ExtensionType.ENCRYPT_THEN_MAC) is not None,
+        extended_master_secret=ExtensionType.EXTENDED_MASTER_SECRET in said,
+        encrypt_then_mac=ExtensionType.ENCRYPT_THEN_MAC in said,
         max_fragment_length=None if code is None else 256 << code,
-        alpn=ext.read(offered, _ALPN, ext.PROTOCOL_NAME_LIST) or (),
-        ticket=ext.find(offered, ExtensionType.SESSION_TICKET),
+        alpn=said.get(_ALPN) or (),
+        ticket=said.get(ExtensionType.SESSION_TICKET),
         status_request=status is not None and status.status_type == CertificateStatusType.OCSP,
-        signed_certificate_timestamps=ext.find(offered, ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP) is not None,
+        signed_certificate_timestamps=ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP in said,
         trusted_authorities=None
         if authorities is None
         else tuple((item.identifier_type, item.identifier) for item in authorities),
@@ -225,10 +224,9 @@ def _session_answers(offer: ClientOffer, negotiated: Negotiation, credentials: C
     return answered
 
 
-def _secure_renegotiation(hello: ClientHello, previous: FinishedPair | None) -> bool:
+def _secure_renegotiation(hello: ClientHello, offered: bytes | None, previous: FinishedPair | None) -> bool:
     """Whether the client signals RFC 5746, by extension or SCSV; it must name the previous handshake (§3.6, §3.7)."""
     signalled = EMPTY_RENEGOTIATION_INFO_SCSV in hello.cipher_suites
-    offered = ext.read(hello.extensions, ExtensionType.RENEGOTIATION_INFO, ext.RENEGOTIATION_INFO)
     if previous is not None and (signalled or offered is None):
         raise HandshakeFailure("the client renegotiates without naming the previous handshake")
     if offered is None:

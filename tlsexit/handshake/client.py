@@ -6,7 +6,6 @@ handler asks the exit it ends there, and the handler of the answer goes on: that
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from tlsexit.alerts import (
@@ -59,6 +58,7 @@ from tlsexit.handshake.keyexchange import ServerKeyExchange
 from tlsexit.handshake.negotiation import FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.profile import Verify
+from tlsexit.values import evolve
 
 
 def on_start(state: states.Idle, start: Start, config: Config) -> Step:
@@ -68,7 +68,7 @@ def on_start(state: states.Idle, start: Start, config: Config) -> Step:
 
 def on_handshake_started(state: states.AskClientStartHandshake, answer: Answered, config: Config) -> Step:
     reference, profile = answer.value
-    context = replace(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
+    context = evolve(state.context, exit_reference=reference, profile=profile, server_name=profile.server_name)
     previous = None if state.established is None else state.established.finished
     session = resume.offerable(state.session, context, config)
     hello = ClientHello(
@@ -93,9 +93,9 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
     previous = None if state.established is None else state.established.finished
     negotiated = offer.accept_server_hello(hello, state.hello, state.context.profile, previous)
     if state.established is not None and state.established.context.peer_chain:
-        negotiated = replace(negotiated, previous_leaf=state.established.context.peer_chain[0])
+        negotiated = evolve(negotiated, previous_leaf=state.established.context.peer_chain[0])
     transcript = state.transcript.add(received.raw)
-    context = replace(
+    context = evolve(
         state.context,
         cipher_suite=hello.cipher_suite,
         session_id=hello.session_id,
@@ -128,7 +128,7 @@ def on_certificate(state: states.AwaitServerCertificate, received: Received[Cert
         # RFC 7627 §1: without the extended master secret, this is the last step of the triple handshake attack
         raise HandshakeFailure("the server shows another certificate in the renegotiation")
     leaf_key = leaf_public_key(chain, state.negotiation.suite.key_exchange.certificate, config)
-    context = replace(state.context, peer_chain=chain)
+    context = evolve(state.context, peer_chain=chain)
     transcript = state.transcript.add(received.raw)
     if state.negotiation.status_request:
         return Step(states.AwaitCertificateStatus(context, state.negotiation, transcript, leaf_key))
@@ -149,7 +149,7 @@ def on_no_certificate_status(state: states.AwaitCertificateStatus, received: Rec
 
 
 def on_certificate_checked(state: states.AskCheckServerCertificate, answer: Answered, config: Config) -> Step:
-    context = replace(state.context, peer_trusted=True, authentication=Authentication.SERVER)
+    context = evolve(state.context, peer_trusted=True, authentication=Authentication.SERVER)
     following: states.State
     exchange = state.negotiation.suite.key_exchange
     if exchange.premaster.psk and not exchange.server_key_exchange:
@@ -185,7 +185,7 @@ def on_certificate_request(
         # §7.4.4: "It is a fatal handshake_failure alert for an anonymous server to request client identification."
         raise HandshakeFailure("an anonymous server asked for a certificate")
     request = received.message
-    context = replace(state.context, peer_ca_list=CAList(request.certificate_types, request.certificate_authorities))
+    context = evolve(state.context, peer_ca_list=CAList(request.certificate_types, request.certificate_authorities))
     transcript = state.transcript.add(received.raw)
     return Step(
         states.AwaitServerHelloDone(context, state.negotiation, transcript, state.leaf_key, state.params, request)
@@ -209,7 +209,7 @@ def on_server_hello_done(
 
 def on_pre_shared_key(state: states.AskGetClientPreSharedKey, answer: Answered, config: Config) -> Step:
     psk: PreSharedKey = answer.value
-    context = replace(state.context, psk_identity=psk.identity, authentication=Authentication.BOTH)
+    context = evolve(state.context, psk_identity=psk.identity, authentication=Authentication.BOTH)
     flight = Flight(state.transcript)
     master_secret = _send_key_exchange(flight, state.negotiation, state.leaf_key, state.params, psk, config)
     return _send_last_part(flight, context, state.negotiation, master_secret)
@@ -236,7 +236,7 @@ def on_certificate_chosen(state: states.AskGetClientCertificate, answer: Answere
     master_secret = _send_key_exchange(flight, state.negotiation, state.leaf_key, state.params, None, config)
     if not chain:
         return _send_last_part(flight, state.context, state.negotiation, master_secret)
-    context = replace(state.context, own_chain=chain, authentication=Authentication.BOTH)
+    context = evolve(state.context, own_chain=chain, authentication=Authentication.BOTH)
     algorithm = key_type(own_public_key(chain, config))
     call = CryptDataCall(context, CryptOperation.SIGN, algorithm, transcript_digest(algorithm, flight.transcript))
     asked = states.AskSignCertificateVerify(context, state.negotiation, flight.transcript, master_secret)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -33,6 +32,7 @@ from tlsexit.handshake.flight import Flight, Step
 from tlsexit.handshake.negotiation import FinishedPair, Negotiation, SecurityParameters
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.session import Session
+from tlsexit.values import evolve
 
 _LONGEST_KEPT_CHAIN: Final = 2**14
 """Bytes of the peer's chain that a session keeps; of a longer one, the leaf: a store holds many sessions."""
@@ -109,7 +109,7 @@ def check_finished(message: Finished, secret: bytes, sender: Role, transcript: T
 
 def with_next_protocol(context: SessionContext, message: NextProtocol) -> SessionContext:
     """Return the context with the client's choice, which need not be one that it was shown."""
-    return replace(context, next_protocol=message.selected_protocol.decode("utf-8", "backslashreplace"))
+    return evolve(context, next_protocol=message.selected_protocol.decode("utf-8", "backslashreplace"))
 
 
 def settled_actions(negotiated: Negotiation) -> tuple[actions.Action, ...]:

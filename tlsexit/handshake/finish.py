@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tlsexit.alerts import AlertDescription, LocalError
 from tlsexit.config import Config
 from tlsexit.events import HandshakeCompleted
@@ -14,6 +12,7 @@ from tlsexit.handshake.codec import encode
 from tlsexit.handshake.flight import Step
 from tlsexit.handshake.hello import ClientHello, HelloRequest
 from tlsexit.handshake.inputs import Answered, Received, Renegotiate, RenegotiationRefused
+from tlsexit.values import evolve
 
 
 def on_handshake_done(state: states.AskHandshakeDone, answer: Answered, config: Config) -> Step:
@@ -49,11 +48,11 @@ def on_server_renegotiate(state: states.Established, given: Renegotiate, config:
         # §7.4.1.1: not repeated "until the subsequent handshake negotiation is complete"
         raise LocalError("HelloRequest has been sent and not been answered yet")
     message = HelloRequest()
-    return Step(replace(state, requested=True), (actions.Send(message, encode(message)),))
+    return Step(evolve(state, requested=True), (actions.Send(message, encode(message)),))
 
 
 def on_request_refused(state: states.Established, given: RenegotiationRefused, config: Config) -> Step:
-    return Step(replace(state, requested=False))
+    return Step(evolve(state, requested=False))
 
 
 def on_hello_refused(state: states.AwaitServerHello, given: RenegotiationRefused, config: Config) -> Step:
@@ -62,10 +61,10 @@ def on_hello_refused(state: states.AwaitServerHello, given: RenegotiationRefused
         return Step(state)
     # the exit has been asked: its reference stays, and so does the count, or there would be no end of asking
     asked = state.context
-    context = replace(
+    context = evolve(
         state.established.context, handshake_count=asked.handshake_count, exit_reference=asked.exit_reference
     )
-    return Step(replace(state.established, context=context))
+    return Step(evolve(state.established, context=context))
 
 
 def on_hello_request_ignored(state: states.State, received: Received[HelloRequest], config: Config) -> Step:
@@ -109,7 +108,7 @@ def _refuse(state: states.Established) -> Step:
 
 def _next_context(state: states.Established) -> SessionContext:
     """The same context, one handshake on. Nothing that the last handshake proved may pass for proved by this one."""
-    return replace(
+    return evolve(
         state.context,
         handshake_count=state.context.handshake_count + 1,
         resumed=False,

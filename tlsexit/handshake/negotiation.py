@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tlsexit.alerts import HandshakeFailure
 from tlsexit.crypto.suites import CipherSuite, Premaster
@@ -101,12 +101,20 @@ class ClientOffer:
         return ext.find(self.hello.extensions, kind) is not None
 
 
-def check_bodies(extensions: tuple[Extension, ...], grammars: Mapping[int, Leaf[object]]) -> None:
-    """Refuse a known extension whose body is malformed, whether or not it is of any use here."""
+_NAMES: Final = {int(kind): kind.name.lower() for kind in ExtensionType}
+
+
+def read_bodies(extensions: tuple[Extension, ...], grammars: Mapping[int, Leaf[object]]) -> dict[int, Any]:
+    """Return what each known extension says, by its type.
+
+    One whose body is malformed is refused, whether or not it is of any use here.
+    """
+    bodies: dict[int, Any] = {}
     for item in extensions:
         grammar = grammars.get(item.extension_type)
         if grammar is not None:
-            parse(grammar, item.extension_data, ExtensionType(item.extension_type).name.lower())
+            bodies[item.extension_type] = parse(grammar, item.extension_data, _NAMES[item.extension_type])
+    return bodies
 
 
 def check_not_weakened(previous: FinishedPair | None, suite: CipherSuite, encrypt_then_mac: bool) -> None:

@@ -6,9 +6,11 @@ RFC 6962, RFC 7301, RFC 7366, RFC 7627, and next protocol negotiation (draft-agl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from hmac import compare_digest
 from ipaddress import ip_address
+from typing import Any
 
 from tlsexit.alerts import HandshakeFailure, IllegalParameter, ProtocolVersionError, UnsupportedExtension
 from tlsexit.constants import (
@@ -28,8 +30,8 @@ from tlsexit.handshake.negotiation import (
     UNCOMPRESSED,
     FinishedPair,
     Negotiation,
-    check_bodies,
     check_not_weakened,
+    read_bodies,
 )
 from tlsexit.profile import Profile
 from tlsexit.session import Session
@@ -117,12 +119,12 @@ def accept_server_hello(
     for item in answered:
         if item.extension_type not in requested:
             raise UnsupportedExtension(f"the server answers extension {item.extension_type}, which was not offered")
-    check_bodies(answered, ext.BODIES[Role.SERVER])
-    formats = ext.read(answered, ExtensionType.EC_POINT_FORMATS, ext.EC_POINT_FORMATS)
+    said = read_bodies(answered, ext.BODIES[Role.SERVER])
+    formats = said.get(ExtensionType.EC_POINT_FORMATS)
     if formats is not None and UNCOMPRESSED not in formats:
         # RFC 4492 §5.1.2: every list holds the uncompressed format
         raise IllegalParameter("the server's point formats do not include uncompressed")
-    encrypt_then_mac = _encrypt_then_mac(answered, suite)
+    encrypt_then_mac = _encrypt_then_mac(said, suite)
     check_not_weakened(previous, suite, encrypt_then_mac)
     timestamps = ExtensionType.SIGNED_CERTIFICATE_TIMESTAMP
     return Negotiation(
@@ -132,20 +134,20 @@ def accept_server_hello(
         server_random=hello.random,
         session_id=hello.session_id,
         groups=profile.groups,
-        extended_master_secret=ext.find(answered, ExtensionType.EXTENDED_MASTER_SECRET) is not None,
+        extended_master_secret=ExtensionType.EXTENDED_MASTER_SECRET in said,
         encrypt_then_mac=encrypt_then_mac,
-        secure_renegotiation=_secure_renegotiation(answered, previous),
-        max_fragment_length=_max_fragment_length(answered, profile),
-        alpn_protocol=_alpn_protocol(answered, profile),
-        next_protocol=_next_protocol(answered, profile),
-        new_ticket=ext.find(answered, ExtensionType.SESSION_TICKET) is not None,
-        status_request=ext.find(answered, ExtensionType.STATUS_REQUEST) is not None,
-        sct_list=ext.read(answered, timestamps, ext.SIGNED_CERTIFICATE_TIMESTAMP_LIST) or (),
+        secure_renegotiation=_secure_renegotiation(said, previous),
+        max_fragment_length=_max_fragment_length(said, profile),
+        alpn_protocol=_alpn_protocol(said, profile),
+        next_protocol=_next_protocol(said, profile),
+        new_ticket=ExtensionType.SESSION_TICKET in said,
+        status_request=ExtensionType.STATUS_REQUEST in said,
+        sct_list=said.get(timestamps) or (),
     )
 
 
-def _encrypt_then_mac(answered: tuple[Extension, ...], suite: CipherSuite) -> bool:
-    if ext.find(answered, ExtensionType.ENCRYPT_THEN_MAC) is None:
+def _encrypt_then_mac(said: Mapping[int, Any], suite: CipherSuite) -> bool:
+    if ExtensionType.ENCRYPT_THEN_MAC not in said:
         return False
     if suite.cipher.key_material and not suite.cipher.is_block:
         # RFC 7366 §3: "MUST NOT" with a stream cipher. OpenSSL answers it with a NULL cipher too, where both orders are
@@ -154,9 +156,9 @@ def _encrypt_then_mac(answered: tuple[Extension, ...], suite: CipherSuite) -> bo
     return suite.cipher.is_block
 
 
-def _secure_renegotiation(answered: tuple[Extension, ...], previous: FinishedPair | None) -> bool:
+def _secure_renegotiation(said: Mapping[int, Any], previous: FinishedPair | None) -> bool:
     """Whether the server supports RFC 5746; its extension must name the handshake before this one (§3.4, §3.5)."""
-    value = ext.read(answered, ExtensionType.RENEGOTIATION_INFO, ext.RENEGOTIATION_INFO)
+    value = said.get(ExtensionType.RENEGOTIATION_INFO)
     if value is None:
         if previous is not None:
             raise HandshakeFailure("the server renegotiates without renegotiation_info")
@@ -167,8 +169,8 @@ def _secure_renegotiation(answered: tuple[Extension, ...], previous: FinishedPai
     return True
 
 
-def _max_fragment_length(answered: tuple[Extension, ...], profile: Profile) -> int | None:
-    code = ext.read(answered, ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH)
+def _max_fragment_length(said: Mapping[int, Any], profile: Profile) -> int | None:
+    code = said.get(ExtensionType.MAX_FRAGMENT_LENGTH)
     if code is None:
         return None
     if profile.max_fragment_length is None or code != _LENGTH_CODES[profile.max_fragment_length]:
@@ -177,8 +179,8 @@ def _max_fragment_length(answered: tuple[Extension, ...], profile: Profile) -> i
     return profile.max_fragment_length
 
 
-def _alpn_protocol(answered: tuple[Extension, ...], profile: Profile) -> str | None:
-    names = ext.read(answered, ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION, ext.PROTOCOL_NAME_LIST)
+def _alpn_protocol(said: Mapping[int, Any], profile: Profile) -> str | None:
+    names = said.get(ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION)
     if names is None:
         return None
     chosen = [name for name in profile.alpn if name.encode() == names[0]]
@@ -188,12 +190,12 @@ def _alpn_protocol(answered: tuple[Extension, ...], profile: Profile) -> str | N
     return chosen[0]
 
 
-def _next_protocol(answered: tuple[Extension, ...], profile: Profile) -> bytes | None:
+def _next_protocol(said: Mapping[int, Any], profile: Profile) -> bytes | None:
     """Return what the client will speak: the first of its own that the server has, or else the first of its own."""
-    listed = ext.read(answered, ExtensionType.NEXT_PROTOCOL_NEGOTIATION, ext.NEXT_PROTOCOLS)
+    listed = said.get(ExtensionType.NEXT_PROTOCOL_NEGOTIATION)
     if listed is None:
         return None
-    if ext.find(answered, ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION) is not None:
+    if ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION in said:
         raise IllegalParameter("the server answers with ALPN and with next protocol negotiation")
     own = [name.encode() for name in profile.npn]
     return next((name for name in own if name in listed), own[0])

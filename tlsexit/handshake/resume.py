@@ -12,8 +12,6 @@ are new all the same: they come from the old master secret and both new randoms 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tlsexit.alerts import BadCertificate, HandshakeFailure, IllegalParameter
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
@@ -39,6 +37,7 @@ from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.profile import Profile, Verify
 from tlsexit.session import Session
+from tlsexit.values import evolve
 
 
 def offerable(session: Session | None, context: SessionContext, config: Config) -> Session | None:
@@ -62,7 +61,7 @@ def offerable(session: Session | None, context: SessionContext, config: Config) 
         return None
     if _ticket_is_usable(session, profile, config):
         return session
-    return replace(session, ticket=b"") if session.session_id and _is_young(session, config) else None
+    return evolve(session, ticket=b"") if session.session_id and _is_young(session, config) else None
 
 
 def offered_session_id(session: Session | None, config: Config) -> bytes:
@@ -77,7 +76,7 @@ def offered_session_id(session: Session | None, config: Config) -> bytes:
 
 def with_ticket(session: Session, message: NewSessionTicket, config: Config) -> Session:
     """Return the session with the ticket just received; an empty one means that there is none after all (§3.3)."""
-    return replace(
+    return evolve(
         session,
         ticket=message.ticket,
         ticket_lifetime_hint=message.ticket_lifetime_hint,
@@ -96,7 +95,7 @@ def find_session(offer: ClientOffer, context: SessionContext, config: Config) ->
         opened = config.tickets.open(offer.ticket)
         if opened is None:
             return None
-        session, renew = replace(opened[0], session_id=offer.hello.session_id), opened[1]
+        session, renew = evolve(opened[0], session_id=offer.hello.session_id), opened[1]
     elif offer.hello.session_id and config.session_store is not None:
         stored = config.session_store.get(offer.hello.session_id)
         if stored is None:
@@ -190,7 +189,7 @@ def on_server_hello_resuming(
     if negotiated.extended_master_secret != session.extended_master_secret:
         raise HandshakeFailure("the server resumes the session with another kind of master secret")
     if negotiated.max_fragment_length is None:
-        negotiated = replace(negotiated, max_fragment_length=session.max_fragment_length)
+        negotiated = evolve(negotiated, max_fragment_length=session.max_fragment_length)
     following = (
         states.AwaitResumedNewSessionTicket if negotiated.new_ticket else states.AwaitResumedServerChangeCipherSpec
     )
@@ -248,7 +247,7 @@ def _keys(negotiated: Negotiation, session: Session) -> ConnectionKeys:
 
 def _restored(context: SessionContext, session: Session, negotiated: Negotiation) -> SessionContext:
     """Return the context with what the session brings back."""
-    return replace(
+    return evolve(
         context,
         resumed=True,
         cipher_suite=session.cipher_suite,

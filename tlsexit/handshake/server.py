@@ -5,8 +5,6 @@ The order inside each is the client's too: legality, computation, next state, ac
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
@@ -67,6 +65,7 @@ from tlsexit.handshake.keyexchange import ClientKeyExchange
 from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.profile import Verify
+from tlsexit.values import evolve
 
 
 def on_start(state: states.Idle, start: Start, config: Config) -> Step:
@@ -76,14 +75,14 @@ def on_start(state: states.Idle, start: Start, config: Config) -> Step:
 
 def on_handshake_started(state: states.AskServerStartHandshake, answer: Answered, config: Config) -> Step:
     reference, profile = answer.value
-    context = replace(state.context, exit_reference=reference, profile=profile)
+    context = evolve(state.context, exit_reference=reference, profile=profile)
     return Step(states.AwaitClientHello(context, state.previous), replay=state.hello)
 
 
 def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHello], config: Config) -> Step:
     offer = choice.read_client_hello(received.message, state.previous, state.context.profile)
     transcript = Transcript().add(received.raw)
-    context = replace(state.context, server_name=offer.server_name)
+    context = evolve(state.context, server_name=offer.server_name)
     resumable = resume.find_session(offer, context, config)
     if resumable is not None:
         return resume.send_resumed_hello(context, offer, *resumable, transcript, config)
@@ -141,7 +140,7 @@ def on_certificate(state: states.AwaitClientCertificate, received: Received[Cert
     client_key = leaf_public_key(chain, None, config)
     if SIGNING_CERTIFICATE_TYPES[key_type(client_key)] not in state.certificate_types:
         raise UnsupportedCertificate("the client's certificate is of a type that was not asked for")
-    context = replace(state.context, peer_chain=chain)
+    context = evolve(state.context, peer_chain=chain)
     asked = states.AskCheckClientCertificate(context, state.negotiation, transcript, state.ephemeral, client_key)
     return Step(asked, (actions.Ask(CheckCertificateCall(context, chain)),))
 
@@ -149,7 +148,7 @@ def on_certificate(state: states.AwaitClientCertificate, received: Received[Cert
 def on_certificate_checked(state: states.AskCheckClientCertificate, answer: Answered, config: Config) -> Step:
     context = state.context
     if answer.value is None:  # else Untrusted, which validation lets pass for verify=optional only
-        context = replace(context, peer_trusted=True)
+        context = evolve(context, peer_trusted=True)
     return Step(
         states.AwaitClientKeyExchange(context, state.negotiation, state.transcript, state.ephemeral, state.client_key)
     )
@@ -172,7 +171,7 @@ def on_client_key_exchange(
 
 def on_pre_shared_key(state: states.AskGetServerPreSharedKey, answer: Answered, config: Config) -> Step:
     psk: PreSharedKey = answer.value
-    context = replace(state.context, psk_identity=state.public.psk_identity, authentication=Authentication.BOTH)
+    context = evolve(state.context, psk_identity=state.public.psk_identity, authentication=Authentication.BOTH)
     if state.negotiation.suite.key_exchange.premaster is Premaster.RSA_PSK:
         return _decrypt(context, state.negotiation, state.transcript, None, None, state.public, config, psk.key)
     pre_master_secret = agree(state.ephemeral, state.public, psk.key)
@@ -195,7 +194,7 @@ def on_certificate_verify(
     verify(state.client_key, received.message.signature, digest)
     context = state.context
     if context.peer_trusted:
-        context = replace(context, authentication=Authentication.BOTH)
+        context = evolve(context, authentication=Authentication.BOTH)
     return Step(
         states.AwaitClientChangeCipherSpec(
             context, state.negotiation, state.transcript.add(received.raw), state.master_secret
@@ -282,7 +281,7 @@ def _send_hello(
     flight.send(
         ServerHello(ProtocolVersion.TLS_1_0, server_random, session_id, suite.value, NULL_COMPRESSION, answered)
     )
-    context = replace(
+    context = evolve(
         context,
         cipher_suite=suite.value,
         session_id=session_id,
