@@ -13,7 +13,7 @@ from rich.text import Text
 from tlsexit.conformance.catalogue import by_id
 from tlsexit.conformance.compare import Change, Kind
 from tlsexit.conformance.model import Verdict, worst
-from tlsexit.conformance.results import Report, Result
+from tlsexit.conformance.results import Report, Result, rung
 
 STYLES: Final = {
     Verdict.PASS: "green",
@@ -124,12 +124,8 @@ def ladder_lines(rows: Sequence[dict[str, Any]], width: int = 72) -> Iterable[Te
     """Return a ladder of a kept conversation: an arrow for each message, ``!`` where the probe departs from honesty."""
     yield Text("client" + "server".rjust(width - 6), "dim")
     for row in rows:
-        stroke = "═" if row["protected"] else "─"
-        mark = " !" if row.get("own") else ""
-        label = f"{mark} {row['name']}{' ' if row['detail'] else ''}{row['detail']} "
-        label = label if len(label) <= width - 6 else label[: width - 8] + "… "
+        stroke, label, shaft = rung(row, width)
         style = "bold red" if row["name"] == "Alert" else "bold green" if row["protected"] else "bold"
-        shaft = stroke * (width - 4 - len(label))
         if row["from"] == "client":
             yield Text.assemble(("├" + stroke, "dim"), (label, style), (shaft + "▶│", "dim"))
         else:

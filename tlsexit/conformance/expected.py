@@ -37,7 +37,7 @@ def load_expected(file: Path) -> Mapping[str, str]:
 
 def with_expected(report: Report, expected: Mapping[str, str]) -> Report:
     """Return the report with the reasons entered, and with the passes that nobody expected marked."""
-    results = [_with_reason(result, _match(result, expected)) for result in report.results]
+    results = [_with_reason(result, _reason(result, expected)) for result in report.results]
     notes = list(report.notes)
     for pattern in expected:
         fitting = [result for result in results if fnmatchcase(result.id, pattern)]
@@ -51,7 +51,13 @@ def with_expected(report: Report, expected: Mapping[str, str]) -> Report:
     return replace(report, results=tuple(results), notes=tuple(notes))
 
 
-def _match(result: Result, expected: Mapping[str, str]) -> str | None:
+def match(result: Result, expected: Mapping[str, str]) -> Result:
+    """Return a single result with its reason entered; only an id of its own makes its pass unexpected."""
+    passes = result.id in expected and result.verdict is Verdict.PASS
+    return replace(_with_reason(result, _reason(result, expected)), unexpected_pass=passes)
+
+
+def _reason(result: Result, expected: Mapping[str, str]) -> str | None:
     if result.id in expected:
         return expected[result.id]
     return next((reason for pattern, reason in expected.items() if fnmatchcase(result.id, pattern)), None)

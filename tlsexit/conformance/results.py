@@ -7,7 +7,7 @@ field, so that a report needs neither the target nor the probes that were used.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -255,3 +255,24 @@ def _said(puppet: Puppet, fields: bool, own: Collection[int]) -> tuple[dict[str,
             }
         )
     return tuple(found)
+
+
+def ladder_text(rows: Sequence[dict[str, Any]], width: int = 72) -> str:
+    """Return the ladder of a kept conversation: an arrow a message, ``!`` where the probe departs from honesty."""
+    lines = ["client" + "server".rjust(width - 6)]
+    for row in rows:
+        stroke, label, shaft = rung(row, width)
+        if row["from"] == "client":
+            lines.append(f"├{stroke}{label}{shaft}▶│")
+        else:
+            lines.append(f"│◀{shaft}{label}{stroke}┤")
+    return "\n".join(lines)
+
+
+def rung(row: dict[str, Any], width: int) -> tuple[str, str, str]:
+    """Return the parts of one arrow: a stroke, the label, and the rest of the line."""
+    stroke = "═" if row["protected"] else "─"
+    mark = " !" if row.get("own") else ""
+    label = f"{mark} {row['name']}{' ' if row['detail'] else ''}{row['detail']} "
+    label = label if len(label) <= width - 6 else label[: width - 8] + "… "
+    return stroke, label, stroke * (width - 4 - len(label))

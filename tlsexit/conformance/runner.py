@@ -202,6 +202,17 @@ class Runner:
 
     # ------------------------------------------------------------------------------------------- one probe
 
+    def result(self, probe: Probe) -> Result:
+        """Run a single probe, and see that the target has survived it if it does not pass."""
+        if probe.survey:
+            return self._surveyed(probe)
+        found = self.one(probe)
+        if found.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) or self._alive():
+            return found
+        revived = self._revived()
+        reason = f"the target is dead after this ({found.reason})"
+        return replace(found, verdict=Verdict.FAIL if revived else Verdict.INCONCLUSIVE, reason=reason)
+
     def one(self, probe: Probe) -> Result:
         """Run one probe, as often as it takes to be sure."""
         missing = inapplicable(probe, self._capabilities, self._terms, self._options)
