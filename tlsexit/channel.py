@@ -119,6 +119,11 @@ class Channel:
                 self._observe(False, ContentType.APPLICATION_DATA, None, content)
         return contents
 
+    @property
+    def malformed(self) -> type[Any] | None:
+        """The class of a handshake message whose body did not match its description."""
+        return self._messages.malformed
+
     def _next_unread(self) -> Item | None:
         """Return the next alert or message among the fragments fed so far, or the opening; None if there is none."""
         alert = next(self._ready, None)

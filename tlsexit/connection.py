@@ -43,6 +43,7 @@ from tlsexit.failures import drop_frames, guarded_step, internal
 from tlsexit.handshake import actions, states
 from tlsexit.handshake.hello import ClientHello, HelloRequest
 from tlsexit.handshake.inputs import Answered, Input, Received, Refused, Renegotiate, RenegotiationRefused, Start
+from tlsexit.handshake.machine import refusal
 from tlsexit.handshake.table import RELEASED
 from tlsexit.profile import Profile
 from tlsexit.records.grammar import Alert
@@ -319,7 +320,8 @@ class Connection:
                     self._on_alert(item)
                 else:
                     self._feed(item)
-        except PeerError as error:
+        except PeerError as found:
+            error = refusal(self._role, self._state, self._channel.malformed, found)
             self._fail(error, error.description)
         except Exception as error:
             self._fail(internal(error), AlertDescription.INTERNAL_ERROR)

@@ -170,6 +170,18 @@ def test_unknown_handshake_types(role: Role, kind: int) -> None:
     refused(forge, AlertDescription.UNEXPECTED_MESSAGE)
 
 
+@pytest.mark.parametrize("kind", HandshakeType)
+@pytest.mark.parametrize("role", Role)
+def test_malformed_messages_out_of_place(role: Role, kind: HandshakeType) -> None:
+    """R2246-7.2.2-03: what may not come at all is not judged by its form."""
+    expected = HandshakeType.SERVER_HELLO if role is Role.SERVER else HandshakeType.CLIENT_HELLO
+    allowed = {expected, HandshakeType.HELLO_REQUEST} if role is Role.SERVER else {expected}
+    alert = AlertDescription.DECODE_ERROR if kind in allowed else AlertDescription.UNEXPECTED_MESSAGE
+    forge = opposite(role)
+    forge.send_record(22, bytes([kind, 0, 0, 1, 99]))
+    refused(forge, alert)
+
+
 @pytest.mark.parametrize("name", ["client_hello", "client_key_exchange", "certificate_verify"])
 def test_surplus_bytes_in_client_messages(name: str) -> None:
     """R2246-7.4.1.2-21, R2246-7.2.2-17: a message has to match its description exactly."""

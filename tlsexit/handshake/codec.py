@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tlsexit.alerts import IllegalParameter, LocalError, UnexpectedMessage
+from tlsexit.alerts import IllegalParameter, LocalError, PeerError, UnexpectedMessage
 from tlsexit.constants import HANDSHAKE_HEADER_LENGTH
 from tlsexit.handshake import certificate, finished, hello, keyexchange
 from tlsexit.handshake.enums import HandshakeType
@@ -53,11 +53,13 @@ class HandshakeReader:
     alone never costs memory.
     """
 
-    __slots__ = ("_buffer", "_max_message", "_wanted")
+    __slots__ = ("_buffer", "_max_message", "_wanted", "malformed")
 
     def __init__(self, max_message: int) -> None:
         self._max_message = max_message
         self._buffer = bytearray()
+        self.malformed: type[Any] | None = None
+        """The class of the message whose body did not parse; whether it may come at all, only the state knows."""
         self._wanted = 0  # size of the message at the front with its header; 0 until that header is complete
 
     @property
@@ -96,4 +98,8 @@ class HandshakeReader:
         del buffer[: self._wanted]
         self._wanted = 0
         name, grammar = _BY_NUMBER[raw[0]]
-        return raw, parse(grammar, raw[HANDSHAKE_HEADER_LENGTH:], name)
+        try:
+            return raw, parse(grammar, raw[HANDSHAKE_HEADER_LENGTH:], name)
+        except PeerError:
+            self.malformed = GRAMMARS[HandshakeType(raw[0])][0]
+            raise

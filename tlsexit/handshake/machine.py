@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlsexit.alerts import UnexpectedMessage
+from tlsexit.alerts import PeerError, UnexpectedMessage
 from tlsexit.config import Config
 from tlsexit.constants import Role
 from tlsexit.handshake import states
@@ -27,6 +27,16 @@ def step(role: Role, state: states.State, given: Input, config: Config) -> Step:
             raise given.error
         raise UnexpectedMessage(f"{_name(kind)} in state {type(state).__name__}")
     return handler(state, given, config)
+
+
+def refusal(role: Role, state: states.State, malformed: type[Any] | None, error: PeerError) -> PeerError:
+    """Return what to answer to input that is wrong in itself.
+
+    A ``malformed`` message that may not come in this state at all is not judged by its form (§7.2.2).
+    """
+    if malformed is None or (type(state), malformed) in TABLES[role]:
+        return error
+    return UnexpectedMessage(f"{_name(malformed)} in state {type(state).__name__}")
 
 
 def _name(kind: type[Any]) -> str:
