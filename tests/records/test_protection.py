@@ -39,7 +39,9 @@ def name(keys: DirectionKeys) -> str:
 
 def seal(state: WriteState, content_type: int, content: bytes) -> bytes:
     """Return the record that ``state`` makes of ``content``."""
-    return b"".join(state.seal(content_type, TLS_1_0, [content]))
+    pieces: list[bytes] = []
+    state.seal(content_type, TLS_1_0, [content], lambda piece: pieces.append(bytes(piece)))
+    return b"".join(pieces)
 
 
 def open_record(state: ReadState, record: bytes) -> bytes:

@@ -7,9 +7,8 @@ proportionally more calls, but not more copying.
 
 from __future__ import annotations
 
-import sys
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable
+from io import BytesIO
 from struct import Struct
 from typing import Final
 
@@ -20,6 +19,9 @@ RECORD_HEADER: Final = Struct(">BHH")
 """type, version, length: the bytes before every fragment."""
 
 _NOTHING: Final = memoryview(b"")
+
+_LONG_WRITE: Final = 2**15
+"""Bytes from which on a write gets all its memory at once."""
 
 
 class RecordReader:
@@ -127,45 +129,54 @@ class RecordReader:
 
 
 class OutputBuffer:
-    """Records waiting to be sent, in the pieces in which they were made; joined, once, when they are taken."""
+    """Records waiting to be sent, gathered in one piece that is handed out as it is, without another copy.
 
-    __slots__ = ("_pieces", "_start")
+    What is taken in parts is moved on at once, and cut from where it then lies.
+    """
+
+    __slots__ = ("_gathered", "_start", "_taken")
 
     def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._start = 0  # how much of the first piece has been taken
+        self._gathered = BytesIO()
+        self._taken = b""
+        self._start = 0  # how much of what is being taken is gone
 
     def __len__(self) -> int:
-        return sum(map(len, self._pieces)) - self._start
+        return len(self._taken) - self._start + self._gathered.tell()
 
-    def put(self, pieces: Iterable[bytes]) -> None:
-        """Add ``pieces`` behind what is pending."""
-        self._pieces.extend(pieces)
+    def reserve(self, size: int) -> Callable[[bytes | bytearray | memoryview], object]:
+        """Return what writes behind all that is pending; ``size`` is how much that will be, at most."""
+        if size > _LONG_WRITE and not self._gathered.tell():
+            # in one piece from the start: what grows is moved again and again
+            self._gathered = BytesIO(bytes(size))
+        return self._gathered.write
 
     def take(self, amount: int | None = None) -> bytes:
         """Remove and return the pending bytes, at most ``amount`` of them.
 
         Raises :class:`~tlsexit.alerts.LocalError` if ``amount`` is negative.
         """
-        if amount is not None or self._start:
-            return self._take_part(sys.maxsize if amount is None else amount)
-        data = b"".join(self._pieces)
-        self._pieces.clear()
-        return data
-
-    def _take_part(self, amount: int) -> bytes:
-        if amount < 0:
+        if amount is None and not self._taken:
+            return self._take_gathered()
+        if amount is not None and amount < 0:
             raise LocalError(f"cannot take {amount} bytes")
-        pieces, taken = self._pieces, []
-        while amount and pieces:
-            piece = pieces[0][self._start : self._start + amount]
-            taken.append(piece)
-            amount -= len(piece)
-            self._start += len(piece)
-            if self._start == len(pieces[0]):
-                pieces.popleft()
-                self._start = 0
-        return b"".join(taken)
+        left = len(self) if amount is None else amount
+        parts = []
+        while left and len(self):
+            if not self._taken:
+                self._taken = self._take_gathered()
+            part = self._taken[self._start : self._start + left]
+            parts.append(part)
+            left -= len(part)
+            self._start += len(part)
+            if self._start == len(self._taken):
+                self._taken, self._start = b"", 0
+        return b"".join(parts)
+
+    def _take_gathered(self) -> bytes:
+        gathered, self._gathered = self._gathered, BytesIO()
+        gathered.truncate()
+        return gathered.getvalue()
 
 
 def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:

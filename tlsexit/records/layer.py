@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from tlsexit.alerts import LocalError, PeerError, RecordOverflow, UnexpectedMessage
-from tlsexit.constants import MAX_PLAINTEXT, ContentType, ProtocolVersion
+from tlsexit.constants import MAX_PLAINTEXT, RECORD_HEADER_LENGTH, ContentType, ProtocolVersion
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.records.framing import OutputBuffer, RecordReader, fragments
 from tlsexit.records.protection import ForgottenState, ReadState, WriteState, new_read_state, new_write_state
 from tlsexit.records.record import Record, type_name
+
+_LARGEST_OVERHEAD: Final = RECORD_HEADER_LENGTH + 20 + 16
+"""Bytes that a record adds to its content at most: header, MAC (SHA-1), padding (a block of AES)."""
 
 _NEVER_EMPTY: Final = frozenset({ContentType.CHANGE_CIPHER_SPEC, ContentType.ALERT, ContentType.HANDSHAKE})
 
@@ -219,11 +222,13 @@ class RecordLayer:
         version = self._reader.version or ProtocolVersion.TLS_1_0
         view = memoryview(data) if isinstance(data, bytes) else memoryview(data).cast("B")
         split = self._split_cbc and state.predictable_iv and content_type == ContentType.APPLICATION_DATA
-        self._output.put(state.seal(content_type, version, fragments(view, self._max_fragment, split)))
+        pieces = fragments(view, self._max_fragment, split)
+        write = self._output.reserve(len(view) + _LARGEST_OVERHEAD * len(pieces))
+        state.seal(content_type, version, pieces, write)
 
     def send_bare(self, data: bytes) -> None:
         """Put ``data`` out as it is, outside any record: an SSL 2.0 ClientHello, on request (appendix E)."""
-        self._output.put([data])
+        self._output.reserve(len(data))(data)
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Make the pending write state current: the next record goes out under ``keys`` (§6.1).

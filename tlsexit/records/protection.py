@@ -13,7 +13,7 @@ cannot promise equal times beyond that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from struct import Struct
 from typing import Final, NoReturn, Protocol
@@ -24,6 +24,9 @@ from tlsexit.crypto.bulk import DirectionKeys, new_decryptor, new_encryptor, new
 from tlsexit.records.framing import RECORD_HEADER
 
 Buffer = bytes | bytearray | memoryview
+
+Write = Callable[[Buffer], object]
+"""What takes a piece of a record."""
 
 MAX_SEQUENCE_NUMBER: Final = 2**64 - 1
 """The number of the last record that a connection state can protect (§6.1)."""
@@ -67,8 +70,8 @@ class WriteState(Protocol):
     def predictable_iv(self) -> bool:
         """Whether a record's IV can be read off the record before (CBC, §6.2.3.2)."""
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
-        """Return a record for each fragment, headers included, in pieces to be joined.
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
+        """Write a record for each fragment, headers included, in pieces of any size.
 
         Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
         """
@@ -113,12 +116,11 @@ class _NullState:
         self.sequence_number += len(fragments)
         contents += map(bytes, fragments)
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
         self.sequence_number += len(fragments)
-        records: list[bytes] = []
         for fragment in fragments:
-            records += (RECORD_HEADER.pack(content_type, version, len(fragment)), bytes(fragment))
-        return records
+            write(RECORD_HEADER.pack(content_type, version, len(fragment)))
+            write(fragment)
 
 
 class ForgottenState:
@@ -136,7 +138,7 @@ class ForgottenState:
         """Raise :class:`~tlsexit.alerts.LocalError`."""
         raise LocalError("the keys of this connection have been forgotten")
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
         """Raise :class:`~tlsexit.alerts.LocalError`."""
         raise LocalError("the keys of this connection have been forgotten")
 
@@ -257,14 +259,13 @@ class _StreamWriteState(_MacState):
         super().__init__(keys)
         self._encryptor = new_encryptor(keys)
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
         encrypt, digest = self._encryptor.update, self._mac.digest
-        records: list[bytes] = []
         for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
             mac = digest(_MAC_INPUT.pack(number, content_type, version, len(fragment)), fragment)
             protected = encrypt(b"".join((fragment, mac)))
-            records += (RECORD_HEADER.pack(content_type, version, len(protected)), protected)
-        return records
+            write(RECORD_HEADER.pack(content_type, version, len(protected)))
+            write(protected)
 
 
 class _BlockWriteState(_MacState):
@@ -279,16 +280,15 @@ class _BlockWriteState(_MacState):
         self._block_size = keys.suite.cipher.block_size
         self._encryptor = new_encryptor(keys)
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
         encrypt, digest = self._encryptor.update, self._mac.digest
-        records: list[bytes] = []
         for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
             length = len(fragment)
             mac = digest(_MAC_INPUT.pack(number, content_type, version, length), fragment)
             padding = _PADDING[-(length + len(mac) + 1) % self._block_size]
             protected = encrypt(b"".join((fragment, mac, padding)))
-            records += (RECORD_HEADER.pack(content_type, version, len(protected)), protected)
-        return records
+            write(RECORD_HEADER.pack(content_type, version, len(protected)))
+            write(protected)
 
 
 class _EncryptThenMacWriteState(_BlockWriteState):
@@ -296,16 +296,16 @@ class _EncryptThenMacWriteState(_BlockWriteState):
 
     __slots__ = ()
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer]) -> list[bytes]:
+    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
         encrypt, digest = self._encryptor.update, self._mac.digest
-        records: list[bytes] = []
         for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
             padding = _PADDING[-(len(fragment) + 1) % self._block_size]
             ciphertext = encrypt(b"".join((fragment, padding)))
             length = len(ciphertext)
             mac = digest(_MAC_INPUT.pack(number, content_type, version, length), ciphertext)
-            records += (RECORD_HEADER.pack(content_type, version, length + self._mac_size), ciphertext, mac)
-        return records
+            write(RECORD_HEADER.pack(content_type, version, length + self._mac_size))
+            write(ciphertext)
+            write(mac)
 
 
 def _encrypts_then_macs(keys: DirectionKeys) -> bool:
