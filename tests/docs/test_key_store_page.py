@@ -14,7 +14,7 @@ from tests.support.command import run
 from tests.support.pages import DOCS, blocks, play
 from tests.support.pki import NOW, pki
 from tlsexit.alerts import AlertDescription
-from tlsexit.keystore import Kind
+from tlsexit.keystore import Kind, LivePki
 from tlsexit.policy import BuiltinPki
 
 PAGE = "key-store.md"
@@ -44,7 +44,7 @@ def test_the_example_in_python(folder: Path) -> None:
     names: dict[str, Any] = {}
     exec(example, names)
     assert isinstance(names["pki"], BuiltinPki)
-    assert isinstance(names["later"], BuiltinPki)
+    assert isinstance(names["live"], LivePki)
 
 
 def test_the_alerts_have_their_numbers() -> None:

@@ -16,6 +16,7 @@ from tlsexit.crypto.suites import SUITES
 from tlsexit.profile import Profile, Verify
 
 if TYPE_CHECKING:
+    from tlsexit.keystore import LivePki
     from tlsexit.policy import BuiltinPki
 
 OWN: Final = "own"
@@ -110,7 +111,7 @@ class PkiSource:
     ocsp_files: tuple[Path, ...] = ()
     password: bytes | None = field(default=None, repr=False)
 
-    def build(self) -> BuiltinPki:
+    def build(self) -> BuiltinPki | LivePki:
         """Return what answers from these files; :class:`LocalError` if one of them will not do."""
         from tlsexit.policy import (
             BuiltinPki,
@@ -125,7 +126,7 @@ class PkiSource:
         if self.key_store is not None:
             from tlsexit.keystore import KeyStore
 
-            return KeyStore.open(self.key_store, self.password).pki(crls=lists, ocsp_responses=responses)
+            return KeyStore.open(self.key_store, self.password).live_pki(crls=lists, ocsp_responses=responses)
         identities = [] if self.cert is None else [load_identity(OWN, self.cert, self.key, self.password)]
         authorities = {} if self.ca_file is None else {TRUSTED: load_authorities(self.ca_file)}
         return BuiltinPki(identities, authorities, lists, ocsp_responses=responses)

@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol
 from tlsexit.alerts import ExitTimeout, LocalError, PeerError
 from tlsexit.drivers.threads import in_thread
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, is_recognised
-from tlsexit.exits.calls import EndTaskCall, ExitCall, StartTaskCall
+from tlsexit.exits.calls import EndTaskCall, ExitCall, StartHandshakeCall, StartTaskCall
 from tlsexit.exits.function import call_function
 
 
@@ -100,6 +100,12 @@ def ask(call: ExitCall, exits: object, pki: Pki) -> Answer | Awaitable[Any]:
     """Put one call to the exit, or to ``pki``; an ``async`` method's awaitable is returned for :func:`finish`."""
     if isinstance(call, StartTaskCall):
         call.task.trust = trust_of(exits, pki)
+    elif isinstance(call, StartHandshakeCall) and getattr(pki, "live", False):
+        # whom it trusts may be others than when the task started
+        try:
+            call.context.task.trust = trust_of(exits, pki)
+        except Exception as error:
+            return _failed(call, error)
     if not _enabled(call):
         return _fallback(call, pki)
     try:

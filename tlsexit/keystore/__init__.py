@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tlsexit.keystore.index import Entry, Kind
+from tlsexit.keystore.live import LivePki
 from tlsexit.keystore.store import KeyStore
 
-__all__ = ["Entry", "KeyStore", "Kind"]
+__all__ = ["Entry", "KeyStore", "Kind", "LivePki"]

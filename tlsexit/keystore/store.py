@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -44,6 +44,12 @@ from tlsexit.policy.certificates import ParsedCertificate, parsed
 from tlsexit.policy.responses import described_response
 from tlsexit.policy.store import ordered_chain
 from tlsexit.profile import Profile
+
+if TYPE_CHECKING:
+    from tlsexit.keystore.live import LivePki
+
+Stamp = tuple[int, int, int]
+"""What tells two states of a store apart: the index is never changed, only replaced."""
 
 INDEX: Final = "index.toml"
 """The name of the index in the folder."""
@@ -146,19 +152,40 @@ class KeyStore:
             if not entry.active:
                 raise LocalError(f"{self.folder}: {id}, which the profile {profile.id} names, is not active")
 
-    def pki(self, **options: Any) -> BuiltinPki:
+    def stamp(self) -> Stamp:
+        """Return what is different after each change of the store."""
+        try:
+            found = self._index_file.stat(follow_symlinks=False)
+        except OSError as error:
+            raise LocalError(f"{self._index_file}: cannot be read: {error.strerror}") from error
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def live_pki(self, **options: Any) -> LivePki:
+        """Return what answers the phases from the active entries as they are at each handshake.
+
+        ``options`` are those of :meth:`pki`.
+        """
+        from tlsexit.keystore.live import LivePki
+
+        return LivePki(self, **options)
+
+    def pki(self, *, opened: dict[str, IdentityFile] | None = None, **options: Any) -> BuiltinPki:
         """Return what answers the phases from the active entries as they are now.
 
         ``options`` are those of :class:`~tlsexit.policy.BuiltinPki`; ``crls`` and ``ocsp_responses`` come on top of
         the store's. An identity is decrypted when a handshake first needs it: with the password that the store was
-        opened with, or else that of the task.
+        opened with, or else that of the task. ``opened`` keeps the identities for the next call, by their files.
         """
+        known = {} if opened is None else opened
         active = [entry for entry in self.list() if entry.active]
         identities = [
-            IdentityFile(entry.id, self._file(entry), password=self._password)
+            known.get(entry.file) or IdentityFile(entry.id, self._file(entry), password=self._password)
             for entry in active
             if entry.kind is Kind.IDENTITY
         ]
+        if opened is not None:
+            opened.clear()
+            opened.update((item.certificates.name, item) for item in identities)
         authorities = {
             entry.id: load_authorities(self._file(entry)) for entry in active if entry.kind is Kind.AUTHORITY
         }

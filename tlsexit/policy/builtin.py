@@ -108,13 +108,15 @@ class BuiltinPki:
 
     @property
     def fingerprint(self) -> bytes:
-        """A digest of the authorities: sessions are not resumed across two that differ."""
+        """A digest of whom it trusts, revocations included: sessions are not resumed across two that differ."""
         if self._fingerprint is None:
             digest = sha256()
             for id in sorted(self._authorities):
                 digest.update(id.encode() + b"\0")
                 for item in sorted(item.der for item in self._authorities[id].certificates):
                     digest.update(sha256(item).digest())
+            for item in sorted((*self._revocation.fingerprints, *self._responses.fingerprints)):
+                digest.update(item)
             self._fingerprint = digest.digest()
         return self._fingerprint
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class StoredResponses:
 
     def __init__(self, responses: Iterable[bytes] = ()) -> None:
         self._responses = [(der, _loaded(der)) for der in responses]
+        self.fingerprints = [sha256(der).digest() for der, _ in self._responses]
 
     def check_path(self, path: Sequence[ParsedCertificate], *, at: datetime, policy: SignaturePolicy) -> None:
         """Check every certificate of a path, leaf first, but the anchor, as far as there are responses about it.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from tlsexit.alerts import LocalError, PeerError
 from tlsexit.exits.forms import LIBRARY_ERRORS
@@ -73,10 +74,12 @@ class RevocationLists:
 
     def __init__(self, lists: Iterable[RevocationList | x509.CertificateRevocationList] = ()) -> None:
         self._by_issuer: dict[NameKey | bytes, tuple[RevocationList, ...]] = {}
+        self.fingerprints: list[bytes] = []
         for item in lists:
             one = item if isinstance(item, RevocationList) else RevocationList(item)
             key = name_key(one.issuer)
             self._by_issuer[key] = (*self._by_issuer.get(key, ()), one)
+            self.fingerprints.append(one.document.fingerprint(SHA256()))
 
     def check_path(self, path: Sequence[ParsedCertificate], policy: SignaturePolicy, at: datetime) -> None:
         """Check every certificate of a path, leaf first, but the anchor (R2246-7.2.2-11, R2246-F.1.1-01).

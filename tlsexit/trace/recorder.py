@@ -59,6 +59,11 @@ class WatchedPki:
         """That of the PKI behind this one, if it has any: what it trusts, so that sessions do not outlive it."""
         return getattr(self._pki, "fingerprint", b"")
 
+    @property
+    def live(self) -> bool:
+        """Whether the PKI behind this one changes."""
+        return getattr(self._pki, "live", False)
+
     def identify(self, context: SessionContext) -> Identifiers:
         """What the PKI behind this one calls the certificates of a session, if it has names for them."""
         return identifiers(self._pki, context)
