@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -101,3 +102,29 @@ def test_an_answer_in_the_middle_of_it() -> None:
         assert connection.context.handshake_count == 2
         assert connection.error is None
     assert peer.errors == []
+
+
+def test_data_instead_of_a_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that never answers HelloRequest cannot fill the server's memory meanwhile."""
+    monkeypatch.setattr("tlsexit.drivers.tlssocket._READ_AHEAD", 2**16)
+    refusals: list[LocalError] = []
+
+    def serve(tls: TlsSocket) -> None:
+        with pytest.raises(LocalError, match="without end") as refused:
+            tls.renegotiate()
+        refusals.append(refused.value)
+        assert tls.pending() < 2**20
+        tls.abort()
+
+    with beside(served(serve, **ALLOWING_SERVER)) as (sock, _):
+        end = client_end(RSA, renegotiation=True)
+        connection = end.connection
+        while not connection.established:
+            sock.sendall(connection.data_to_send())
+            connection.receive_data(sock.recv(2**16))
+            end.drive()
+        with suppress(OSError):
+            for _ in range(100):
+                connection.send(bytes(2**14))
+                sock.sendall(connection.data_to_send())
+    assert len(refusals) == 1

@@ -32,6 +32,8 @@ _LINGER: Final = 2.0
 _READ_SIZE: Final = 2**17
 _WRITE_SIZE: Final = 2**20  # a longer write is protected piece by piece, so that memory stays bounded
 
+_READ_AHEAD: Final = 2**24  # bytes that a peer may send while it should complete a renegotiation
+
 
 class TlsSocket:
     """A socket's methods over TLS; a context manager that closes with close_notify.
@@ -107,7 +109,7 @@ class TlsSocket:
                 if isinstance(state, Established) and not state.requested:
                     self._completed = True
                     return False
-                self._read_more()
+                self._read_ahead()
         return True
 
     # -------------------------------------------------------------------------------------------- data
@@ -158,7 +160,7 @@ class TlsSocket:
         view = memoryview(data).cast("B")
         with self._within_timeout():
             while self._connection.established and not isinstance(self._connection.state, Established):
-                self._read_more()  # what the connection would hold back could be lost if it is closed right after
+                self._read_ahead()  # what the connection would hold back could be lost if it is closed right after
             for start in range(0, len(view), _WRITE_SIZE):
                 self._raise_if_closed()
                 if self._cut_off:
@@ -342,6 +344,12 @@ class TlsSocket:
     def _receive(self) -> bytes:
         self._arm()
         return self._socket.recv(_READ_SIZE)
+
+    def _read_ahead(self) -> None:
+        """Read while a renegotiation is waited for; data that comes instead must not fill the memory."""
+        if self.pending() > _READ_AHEAD:
+            raise LocalError("the peer sends data without end and does not complete the renegotiation")
+        self._read_more()
 
     def _read_more(self) -> None:
         data = self._receive()
