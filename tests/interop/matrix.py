@@ -159,7 +159,11 @@ MISSING: dict[str, tuple[Missing, ...]] = {
     "openssl": (_NO_NPN, Missing(_KEYBOARD, (V.PEER_RENEGOTIATES,))),
     "gnutls": (
         _NO_NPN,
-        Missing("gnutls-serv starts a renegotiation as an echo server only", (V.PEER_RENEGOTIATES,), (Role.SERVER,)),
+        Missing(
+            "gnutls-serv has a command to renegotiate, in echo mode, and fails at it whoever the client is",
+            (V.PEER_RENEGOTIATES,),
+            (Role.SERVER,),
+        ),
     ),
     "nss": (
         _NO_NPN,
