@@ -167,6 +167,19 @@ def test_sessions_are_resumed_in_every_task(files: Files, diaries: Diaries, tmp_
     assert diaries.count("StartHandshake") == {1: 1, 2: 1}
 
 
+def test_what_an_exit_prints_has_its_place(files: Files) -> None:
+    """Between the lines about its connection, whichever process it is in."""
+    options = ("--exit", f"{EXITS}:Talkative", "--max-connections", "1")
+    with serving("--cert", files.server, *options) as server:
+        call(server).close()
+        assert server.end() == codes.OK
+        assert server.errors() == "and complained\n"
+    said = [line for line in server.lines[1:] if not line.startswith("#1 ")]
+    assert sorted(said) == ["asked for a certificate", "asked for the last time: ö", "asked in a thread: ä"]
+    assert server.lines.index("asked for a certificate") < server.lines.index("asked for the last time: ö")
+    assert server.lines[1] == "asked for a certificate"
+
+
 def test_an_exit_is_loaded_in_each_task(files: Files, diaries: Diaries) -> None:
     """And nowhere else: what it does to its process does not touch the server."""
     with serving("--cert", files.server, *TASKS, environment=diaries.environment) as server:
@@ -185,6 +198,9 @@ def test_options_that_do_not_go_together(files: Files) -> None:
     for arguments, told in cases:
         ran = run("serve", "--cert", files.server, *arguments, "0")
         assert (ran.status, ran.out, ran.problem) == (codes.USAGE, "", told)
+    ran = run("serve", "--cert", files.server, "--session-file", files.folder, "0")
+    assert (ran.status, ran.out) == (codes.USAGE, "")
+    assert ran.problem == f"{files.folder}: cannot be used for sessions: Is a directory"
     for option, value in (("--max-tasks", 65), ("--sessions-per-task", 0), ("--idle-minutes", 1442)):
         ran = run("serve", "--cert", files.server, option, str(value), "0")
         assert ran.status == codes.USAGE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from pathlib import Path
+from threading import Thread
 
 from tlsexit.alerts import AlertDescription
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, ReturnCode
@@ -98,6 +100,23 @@ class Diary:
     def _write(self, *words: object) -> None:
         with self._file.open("a", encoding="utf-8") as stream:
             stream.write(" ".join(str(word) for word in words) + "\n")
+
+
+class Talkative(Accepter):
+    """Prints what it is asked, from a thread of its own too, and as bytes."""
+
+    def get_certificate(self, call: GetCertificateCall) -> Answer:
+        print("asked for a certificate")
+        thread = Thread(target=print, args=("asked in a thread: ä",))
+        thread.start()
+        thread.join()
+        print("and complained", file=sys.stderr)
+        return NotHandled()
+
+    def end_session(self, call: EndSessionCall) -> Answer:
+        sys.stdout.buffer.write("asked for the last time: ö\n".encode())
+        sys.stdout.flush()
+        return Handled()
 
 
 class Crashing(Diary):

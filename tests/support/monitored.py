@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from tlsexit.drivers.monitor import Service, Worker
@@ -30,7 +31,7 @@ class Diary:
             stream.write(line + "\n")
 
     def start_task(self, call: ExitCall) -> Answer:
-        self.write(f"StartTask {_task(call).reference} {os.getpid()}")
+        self.write(f"StartTask {_task(call).reference} {os.getpid()} {_task(call).configuration['name']}")
         return Handled()
 
     def start_handshake(self, call: Any) -> Answer:
@@ -85,6 +86,9 @@ def service(worker: Worker, *, pem: Path, folder: Path, kind: str = "diary", **e
         return None  # type: ignore[return-value]
     if kind == "slow":
         time.sleep(60)
+    if kind == "busy":
+        Thread(target=time.sleep, args=(60,)).start()
+        raise ZeroDivisionError("division by zero, while something goes on")
     exits: dict[str, Any] = {"diary": Diary(folder, worker), "failing": Failing(folder)}
     worker.tell({"made": worker.reference})
 
@@ -100,6 +104,7 @@ def service(worker: Worker, *, pem: Path, folder: Path, kind: str = "diary", **e
         handler=handle,
         exits=exits.get(kind),
         pki=BuiltinPki([load_identity("own", pem)]),
+        configuration={"name": "diary"},
     )
 
 

@@ -160,8 +160,8 @@ class MonitoredServer:
         if isinstance(event, TaskTold):
             self._print_told(event.value)
         elif isinstance(event, SessionEnded):
-            if event.died or event.task is None:
-                # nobody else can tell
+            if event.died or not event.begun:
+                # the desk in the task cannot tell
                 self._write(sys.stdout, f"#{event.session} {event.peer}: failed: {event.reason}\n")
             self._ended += 1
             if self._max_connections is not None and self._ended >= self._max_connections:

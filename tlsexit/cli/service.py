@@ -5,12 +5,14 @@ Keys, exits and open files are not among the settings: each task makes its own, 
 
 from __future__ import annotations
 
+import codecs
 import io
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal, TextIO, cast
+from typing import Any, Final, Literal, cast
 
 from rich.console import Console
 
@@ -100,8 +102,10 @@ def service(worker: Worker, *, settings: Settings, out: Terminal, err: Terminal)
     from cryptography.utils import CryptographyDeprecationWarning
 
     warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
+    # what an exit prints takes the same way, and so its place among the lines about its connection
+    sys.stdout, sys.stderr = _stream(worker, OUT, out), _stream(worker, ERR, err)
     try:
-        made = plan(settings, worker.config, _console(worker, OUT, out), _console(worker, ERR, err))
+        made = plan(settings, worker.config, _console(sys.stdout, out), _console(sys.stderr, err))
     except Problem as problem:
         raise CannotServe(str(problem), problem.status) from problem
     desk = Desk(made)
@@ -119,26 +123,36 @@ def service(worker: Worker, *, settings: Settings, out: Terminal, err: Terminal)
     )
 
 
-class _Told(io.StringIO):
-    """A stream whose text goes to the monitor whenever it is flushed."""
+class _Told(io.RawIOBase):
+    """What is written goes to the monitor."""
 
-    def __init__(self, worker: Worker, stream: str) -> None:
+    def __init__(self, worker: Worker, stream: str, encoding: str) -> None:
         super().__init__()
         self._worker = worker
         self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
 
-    def flush(self) -> None:
-        text = self.getvalue()
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raw = bytes(data)
+        text = self._decoder.decode(raw)
         if text:
-            self.seek(0)
-            self.truncate()
             self._worker.tell({self._stream: text})
+        return len(raw)
 
 
-def _console(worker: Worker, stream: str, terminal: Terminal) -> Console:
+def _stream(worker: Worker, stream: str, terminal: Terminal) -> io.TextIOWrapper:
+    """Return a stream as a terminal would have it, line by line."""
+    buffer = io.BufferedWriter(_Told(worker, stream, terminal.encoding))
+    return io.TextIOWrapper(buffer, encoding=terminal.encoding, errors="replace", line_buffering=True)
+
+
+def _console(stream: io.TextIOWrapper, terminal: Terminal) -> Console:
     colors = cast("Literal['standard', '256', 'truecolor'] | None", terminal.colors)
-    console = _DistantConsole(
-        file=cast(TextIO, _Told(worker, stream)),
+    return Console(
+        file=stream,
         width=terminal.width,
         color_system=colors,
         force_terminal=colors is not None,
@@ -148,15 +162,3 @@ def _console(worker: Worker, stream: str, terminal: Terminal) -> Console:
         soft_wrap=True,
         legacy_windows=False,
     )
-    console.distant_encoding = terminal.encoding
-    return console
-
-
-class _DistantConsole(Console):
-    """A console whose characters are those of the terminal that the text ends up on."""
-
-    distant_encoding = "utf-8"
-
-    @property
-    def encoding(self) -> str:
-        return self.distant_encoding

@@ -25,7 +25,7 @@ BY_WORKERS: st.SearchStrategy[Message] = st.one_of(
     st.builds(messages.Taken, NUMBERS),
     st.builds(messages.Established, NUMBERS, NUMBERS, st.integers(0, 65535), st.booleans()),
     st.builds(messages.Progress, NUMBERS, NUMBERS, NUMBERS),
-    st.builds(messages.Over, NUMBERS, NUMBERS, NUMBERS, st.text()),
+    st.builds(messages.Over, NUMBERS, st.booleans(), NUMBERS, NUMBERS, st.text()),
     st.builds(messages.Told, JSON),
     st.just(messages.Ended()),
 )
@@ -56,11 +56,12 @@ def test_anything_else_is_no_message(line: bytes) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b'["Over",{"session":1,"received":0,"sent":0}]',
-        b'["Over",{"session":1,"received":0,"sent":0,"reason":"","more":1}]',
-        b'["Over",{"session":1,"received":0,"sent":0,"reason":null}]',
-        b'["Over",{"session":true,"received":0,"sent":0,"reason":""}]',
-        b'["Over",{"session":"1","received":0,"sent":0,"reason":""}]',
+        b'["Over",{"session":1,"begun":true,"received":0,"sent":0}]',
+        b'["Over",{"session":1,"begun":true,"received":0,"sent":0,"reason":"","more":1}]',
+        b'["Over",{"session":1,"begun":true,"received":0,"sent":0,"reason":null}]',
+        b'["Over",{"session":true,"begun":true,"received":0,"sent":0,"reason":""}]',
+        b'["Over",{"session":"1","begun":true,"received":0,"sent":0,"reason":""}]',
+        b'["Over",{"session":1,"begun":1,"received":0,"sent":0,"reason":""}]',
         b'["Over",[1,0,0,""]]',
         b'["Start",{}]',
         b'["Drain",{"seconds":1}]',

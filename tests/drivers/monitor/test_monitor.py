@@ -61,6 +61,7 @@ def test_sessions_go_where_the_policy_says(tmp_path: Path) -> None:
         begun = [line.split()[1:] for line in lines if line.startswith("StartHandshake")]
         assert begun == [[str(reference), str(number), str(number)] for number in range(1, len(begun) + 1)]
         assert lines[0].startswith(f"StartTask {reference} ")
+        assert lines[0].endswith(" diary")  # the configuration
         assert lines[-1].startswith(f"EndTask {reference} ")
     assert [told[reference]["EndSession"] for reference in (1, 2, 3)] == [3, 4, 3]
 
@@ -259,6 +260,7 @@ def test_a_monitor_listens_between_start_and_drain(tmp_path: Path) -> None:
         ("nowhere:service", {}, "nowhere cannot be imported: No module named 'nowhere'"),
         ("tests.support.monitored:nothing", {}, "tests.support.monitored has no function 'nothing'"),
         ("tests.support.monitored:service", {"kind": "raises"}, ".* failed: ZeroDivisionError: division by zero"),
+        ("tests.support.monitored:service", {"kind": "busy"}, ".* failed: .* while something goes on"),
         ("tests.support.monitored:service", {"kind": "nothing"}, ".* returned NoneType, not a Service"),
         ("tests.support.monitored:service", {"kind": "failing"}, "StartTask: failed"),
     ],

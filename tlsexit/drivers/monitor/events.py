@@ -67,12 +67,14 @@ class SessionEstablished:
 class SessionEnded:
     """A session is over: in its task, or None if it came to none. ``reason`` is None if all went well.
 
-    ``received`` and ``sent`` are bytes of application data; ``died`` says that the session's task died under it.
+    ``received`` and ``sent`` are bytes of application data. ``begun`` is False for a session that the service knows
+    nothing of; ``died`` says that the session's task died under it, so that the service cannot tell any more.
     """
 
     session: int
     task: int | None
     peer: str
+    begun: bool
     established: bool
     received: int
     sent: int

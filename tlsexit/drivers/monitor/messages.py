@@ -102,9 +102,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """A session is over; ``reason`` is empty if all went well."""
+    """A session is over; ``reason`` is empty if all went well. ``begun`` is False if there was not even a beginning."""
 
     session: int
+    begun: bool
     received: int
     sent: int
     reason: str

@@ -262,6 +262,7 @@ class Monitor:
                 session.number,
                 session.task,
                 session.peer,
+                session.begun,
                 session.established,
                 session.received,
                 session.sent,
@@ -322,7 +323,7 @@ class Monitor:
             self._tell(TaskStarted(task.reference, task.pid or 0, message.exit_enabled))
             self._settle_first(None)
         elif isinstance(message, NotStarted):
-            task.failure = CannotServe(message.reason, message.code)
+            task.refuse(CannotServe(message.reason, message.code))
         elif isinstance(message, Told):
             self._tell(TaskTold(task.reference, message.value))
         elif isinstance(message, Ended):
@@ -344,6 +345,7 @@ class Monitor:
         task.sent += message.sent - session.sent
         session.received, session.sent = message.received, message.sent
         if isinstance(message, Over):
+            session.begun = message.begun
             self._finish(session, message.reason or None)
 
     def _on_gone(self, task: MonitoredTask, status: int | None) -> None:

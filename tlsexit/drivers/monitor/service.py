@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tlsexit.alerts import LocalError, TlsError
@@ -38,9 +38,10 @@ class Arrival:
 class Service:
     """What one task needs, in its own process: made there, so that it may hold keys, libraries and open files.
 
-    ``config`` defaults to :attr:`Worker.config`; ``pki`` to the built-in one without any certificate. ``make_task``
-    and ``connect`` are for those who want a task or connections of another kind; ``on_failure`` hears of handshakes
-    that did not complete. Time-outs in seconds, as for :func:`~tlsexit.drivers.aio.start_server`.
+    ``config`` defaults to :attr:`Worker.config`; ``pki`` to the built-in one without any certificate. The exit is shown
+    ``configuration`` in StartTask. ``make_task`` and ``connect`` are for those who want a task or connections of
+    another kind; ``on_failure`` hears of handshakes that did not complete. Time-outs in seconds, as for
+    :func:`~tlsexit.drivers.aio.start_server`.
     """
 
     profile: Profile
@@ -52,6 +53,7 @@ class Service:
     handshake_timeout: float = HANDSHAKE_TIMEOUT
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
     exit_timeout: float | None = None
+    configuration: Mapping[str, Any] = field(default_factory=dict)
     make_task: Callable[[Config, int], Task] | None = None
     connect: Callable[[Task, Arrival], Connection] | None = None
     on_failure: Callable[[Connection, BaseException], None] | None = None

@@ -25,6 +25,7 @@ class MonitoredSession:
     number: int
     peer: str
     task: int | None = None
+    begun: bool = False
     reference: int | None = None
     cipher_suite: int | None = None
     resumed: bool = False
@@ -44,6 +45,7 @@ class MonitoredSession:
 
     def establish(self, message: Established) -> None:
         """The handshake is complete."""
+        self.begun = True
         self.reference = message.reference
         self.cipher_suite = message.cipher_suite
         self.resumed = message.resumed
@@ -151,6 +153,11 @@ class MonitoredTask:
         self._early.clear()
         if self._drain_at is not None:
             self._drain(self._drain_at)
+
+    def refuse(self, failure: CannotServe) -> None:
+        """The task cannot start; its process ends now, or is killed if something in it goes on."""
+        self.failure = failure
+        self._kill_at = time.monotonic() + _GRACE
 
     def end(self, seconds: float, grace: float) -> None:
         """Let sessions finish for so many seconds, then close them; ``grace`` seconds later the process is killed."""

@@ -16,7 +16,8 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from threading import get_ident
+from typing import Any, Final, TextIO, cast
 
 from tlsexit.alerts import LocalError, TlsError
 from tlsexit.config import Config
@@ -54,6 +55,9 @@ from tlsexit.tasks import Task
 _MAX_UNREAD: Final = 2**23
 """Bytes that may wait for a monitor that does not read before what a service tells is dropped."""
 
+_USAGE: Final = 2
+"""The code of what is wrong with an option."""
+
 _HANDLERS_TIMEOUT: Final = 5.0
 """Seconds that handlers get to finish once their sessions are over."""
 
@@ -75,7 +79,6 @@ class WorkerTask:
         self._start = start
         self._handover = handover
         self._keys = None if start.ticket_keys is None else _shared_keys(start.ticket_keys)
-        self._config = _shared_config(start, self._keys)
         self._live: dict[int, _Live] = {}
         self._arriving: set[asyncio.Task[Any]] = set()
         self._draining = asyncio.Event()
@@ -97,14 +100,23 @@ class WorkerTask:
         line = encode(Told(value))
         if len(line) > MAX_LINE:
             raise LocalError(f"a told value has at most {MAX_LINE} bytes as JSON")
-        if self._writer.transport.get_write_buffer_size() < _MAX_UNREAD:
+        if get_ident() == self._thread:
+            self._write_told(line)
+            return
+        with suppress(RuntimeError):  # the loop has ended, and nobody listens
+            self._loop.call_soon_threadsafe(self._write_told, line)
+
+    def _write_told(self, line: bytes) -> None:
+        if not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() < _MAX_UNREAD:
             self._writer.write(line)
 
     async def run(self, control: socket.socket) -> int:
         """Serve until the monitor has enough or is gone; return the exit status."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        self._thread = get_ident()
         reader, self._writer = await asyncio.open_connection(sock=control, limit=MAX_LINE)
         try:
+            self._config = _shared_config(self._start, self._keys)
             self._service = await self._make_service()
             self._task = await self._start_task()
         except TlsError as error:
@@ -151,7 +163,7 @@ class WorkerTask:
         if service.make_task is not None:
             task = service.make_task(config, self.reference)
         else:
-            task = Task(config, reference=self.reference)
+            task = Task(config, reference=self.reference, **service.configuration)
         await arun(
             task,
             service.exits,
@@ -193,7 +205,7 @@ class WorkerTask:
                 self._begin(number, socket.socket(fileno=descriptors[0]))
             else:
                 # the kernel drops a descriptor for which there is no room
-                self._send(Over(number, 0, 0, "the task has too many open files"))
+                self._send(Over(number, False, 0, 0, "the task has too many open files"))
 
     def _begin(self, number: int, sock: socket.socket) -> None:
         service = self._service
@@ -240,7 +252,7 @@ class WorkerTask:
         connection: Connection | None = getattr(protocol, "connection", None)
         error = live.failure or (None if connection is None else connection.error)
         reason = "" if error is None else str(error) or type(error).__name__
-        self._send(Over(live.number, protocol.bytes_received, protocol.bytes_sent, reason))
+        self._send(Over(live.number, connection is not None, protocol.bytes_received, protocol.bytes_sent, reason))
 
     # -------------------------------------------------------------------------------------------- the monitor
 
@@ -294,7 +306,8 @@ def watch(seconds: float) -> None:
 
     The watchdog is a thread in C: it needs no lock that a hanging exit may hold, and goes on without a monitor.
     """
-    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.stderr)
+    # not sys.stderr: a service may have put something else there
+    faulthandler.dump_traceback_later(seconds, exit=True, file=cast(TextIO, sys.__stderr__))
 
 
 def _shared_keys(exported: bytes) -> TicketKeys:
@@ -304,11 +317,22 @@ def _shared_keys(exported: bytes) -> TicketKeys:
 
 
 def _shared_config(start: Start, keys: TicketKeys | None) -> Config:
-    if start.session_file is None:
+    """Return what all tasks of the monitor share. Raises CannotServe for a file that will not do."""
+    file = start.session_file
+    if file is None:
         return system_config(tickets=keys)
+    from sqlite3 import Error
+
     from tlsexit.stores.sqlite import SQLiteSessionStore
 
-    return system_config(tickets=keys, session_store=SQLiteSessionStore(start.session_file, start.session_key))
+    try:
+        return system_config(tickets=keys, session_store=SQLiteSessionStore(file, start.session_key))
+    except LocalError as error:
+        raise CannotServe(str(error), _USAGE) from error
+    except OSError as error:
+        raise CannotServe(f"{file}: cannot be used for sessions: {error.strerror}", _USAGE) from error
+    except Error as error:
+        raise CannotServe(f"{file}: cannot be used for sessions: {error}", _USAGE) from error
 
 
 def main(control: int, handover: int) -> None:
@@ -316,8 +340,9 @@ def main(control: int, handover: int) -> None:
     # the monitor decides when a task ends; what a terminal or a service manager sends to everybody is for it alone
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    if sys.__stderr__ is None:
+        null = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+        sys.stderr = sys.__stderr__ = null  # type: ignore[misc]
     # an exit in C that crashes leaves a trace of where
     faulthandler.enable()
     for descriptor in (control, handover):
