@@ -217,6 +217,21 @@ def test_a_stale_connection_is_no_failure(path: Path) -> None:
         exits.close()
 
 
+def test_a_connection_that_ends_at_the_question(path: Path) -> None:
+    """As it looks when the other process ended just before: the question is asked again, over a new connection."""
+
+    def serve(connection: socket.socket) -> None:
+        asked = json.loads(receive(connection))
+        send(connection, json.dumps({"id": asked["id"], "answer": "handled"}).encode())
+        receive(connection)
+
+    with raw(path, serve) as connections:
+        exits = RemoteExit(path)
+        assert [exits.start_task(TASK), exits.start_task(TASK)] == [Handled(StartTaskResult())] * 2
+        exits.close()
+    assert len(connections) == 2
+
+
 def test_questions_are_not_repeated_for_ever(path: Path) -> None:
     with raw(path, lambda connection: receive(connection)) as connections:
         exits = RemoteExit(path)
@@ -338,7 +353,8 @@ def test_what_is_no_frame_ends_the_connection(path: Path, data: bytes) -> None:
             stranger.settimeout(20)
             stranger.connect(str(path))
             stranger.sendall(data)
-            stranger.shutdown(socket.SHUT_WR)
+            if data.endswith(b"ab"):
+                stranger.shutdown(socket.SHUT_WR)  # in the middle of a frame
             assert stranger.recv(1) == b""
         exits = RemoteExit(path)
         assert isinstance(exits.start_task(TASK), Handled)
