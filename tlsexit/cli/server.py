@@ -27,7 +27,7 @@ class Server:
         self._host = host
         self._port = port
         self._max_connections = max_connections
-        self._drain_seconds = drain_seconds
+        self._drain_seconds = max(0.0, drain_seconds)
         self._desk = Desk(plan)
         self._task = self._desk.make_task(plan.config)
         self._sessions = Sessions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,26 @@ def test_a_process_that_is_stopped_is_killed(tmp_path: Path) -> None:
             assert event.reason is not None
             assert event.reason.startswith("killed: no sign of life for ")
             await ends(client)
+
+    play(work())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what becomes of a descriptor without room differs")
+def test_a_task_without_room_for_a_socket_goes_on(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with scene(tmp_path, Limits(max_tasks=1), settings={"kind": "without files"}) as it:
+            first = await it.connect()
+            assert await first.ask("full") == "full"
+            with pytest.raises((TlsError, OSError)):
+                await it.connect()
+            (ended,) = it.told(SessionEnded)
+            assert (ended.task, ended.begun, ended.reason) == (1, False, "the task has too many open files")
+            assert await first.ask("still there") == "still there"
+            await first.close()
+            await it.until(lambda: len(it.told(SessionEnded)) == 2)
+            again = await it.connect()
+            assert await again.ask("hello") == "hello"
+            await again.close()
 
     play(work())
 

@@ -177,6 +177,7 @@ class Monitor:
 
         Another call shortens the time; 0 closes everything now. :meth:`wait` tells when it is done.
         """
+        seconds = max(0.0, seconds)
         until = time.monotonic() + seconds
         if self._draining_until is not None and until >= self._draining_until:
             return

@@ -55,6 +55,9 @@ from tlsexit.tasks import Task
 _MAX_UNREAD: Final = 2**23
 """Bytes that may wait for a monitor that does not read before what a service tells is dropped."""
 
+_PAUSE: Final = 1.0
+"""Seconds without taking sockets when there is no room for them."""
+
 _USAGE: Final = 2
 """The code of what is wrong with an option."""
 
@@ -192,10 +195,15 @@ class WorkerTask:
                 data, descriptors, _, _ = socket.recv_fds(self._handover, HANDOVER.size, 1)
             except (BlockingIOError, InterruptedError):
                 return
-            except OSError:
+            except ConnectionResetError:
                 data, descriptors = b"", []
+            except OSError:
+                # no room for the descriptor, where the system says so (macOS): sessions that end make some
+                self._loop.remove_reader(self._handover)
+                self._loop.call_later(_PAUSE, self._loop.add_reader, self._handover, self._on_handover)
+                return
             if not data:
-                asyncio.get_running_loop().remove_reader(self._handover)
+                self._loop.remove_reader(self._handover)
                 self._handover.close()
                 self._handover_ended.set()
                 return
@@ -204,7 +212,7 @@ class WorkerTask:
             if descriptors:
                 self._begin(number, socket.socket(fileno=descriptors[0]))
             else:
-                # the kernel drops a descriptor for which there is no room
+                # Linux drops a descriptor for which there is no room
                 self._send(Over(number, False, 0, 0, "the task has too many open files"))
 
     def _begin(self, number: int, sock: socket.socket) -> None:
