@@ -175,9 +175,6 @@ MISSING: dict[str, tuple[Missing, ...]] = {
     "jsse": (
         _NO_NPN,
         Missing("JSSE never had encrypt-then-MAC: the other variants are without it", _ETM_ONLY),
-        Missing(
-            "JSSE's server closes before the renegotiation it began is over", (V.PEER_RENEGOTIATES,), (Role.SERVER,)
-        ),
     ),
     "node4": (
         Missing("OpenSSL 1.0.2 is older than RFC 7366: the other variants are without it", _ETM_ONLY),

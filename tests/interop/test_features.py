@@ -1,8 +1,6 @@
-"""What peers and tlsexit agree on beyond RFC 2246, or without: extensions, renegotiation, the SSL 2.0 hello."""
+"""What peers and tlsexit agree on beyond the matrix: no extensions, short records, a refusal, the SSL 2.0 hello."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
@@ -16,32 +14,16 @@ from tlsexit.alerts import UnexpectedMessage
 pytestmark = pytest.mark.interop
 
 AES = SUITES[0x002F]
-HTTP = "http/1.1"
-WITHOUT: dict[str, dict[str, Any]] = {
-    "no-extended-master-secret": {"extended_master_secret": False},
-    "no-encrypt-then-mac": {"encrypt_then_mac": False},
-}
 
 
-@pytest.mark.parametrize("elements", [*WITHOUT.values(), {"extensions": False}], ids=[*WITHOUT, "no-extensions"])
 @pytest.mark.parametrize("name", PEERS)
-def test_servers_without(name: str, elements: dict[str, Any], peer: FindPeer, pki: Pki) -> None:
+def test_servers_without_extensions(name: str, peer: FindPeer, pki: Pki) -> None:
+    """RFC 5746 §3.4: its SCSV is all that is left."""
     with peer(name).start_server(AES, tickets=True) as server:
-        result = engine_client(server.host, server.port, [AES.number], pki, **elements)
+        result = engine_client(server.host, server.port, [AES.number], pki, extensions=False)
     assert b"200 ok" in result.received.lower()
-    # OpenSSL 1.0.2 is older than RFC 7627
-    expected = name != "node4" and elements == WITHOUT["no-encrypt-then-mac"]
-    assert result.context.extended_master_secret is expected
-
-
-@pytest.mark.parametrize("elements", WITHOUT.values(), ids=WITHOUT)
-@pytest.mark.parametrize("name", PEERS)
-def test_clients_without(name: str, elements: dict[str, Any], peer: FindPeer, pki: Pki) -> None:
-    with engine_server([AES.number], pki, certificate="rsa", **elements) as server:
-        done = peer(name).run_client(server.port, AES)
-    assert done.answered, done.output
-    expected = name != "node4" and elements == WITHOUT["no-encrypt-then-mac"]
-    assert [result.context.extended_master_secret for result in server.results] == [expected]
+    assert not result.context.extended_master_secret
+    assert result.context.secure_renegotiation
 
 
 @pytest.mark.parametrize("name", PEERS)
@@ -59,22 +41,6 @@ def test_choice_for_client(name: str, peer: FindPeer, pki: Pki) -> None:
     assert [result.suite for result in server.results] == [AES.number]
 
 
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "nss", "mbedtls", "jsse", "tlslite"])
-def test_alpn_with_servers(name: str, peer: FindPeer, pki: Pki) -> None:
-    """RFC 7301 §3.2: the server takes one of what the client offers."""
-    with peer(name, alpn=HTTP).start_server(AES) as server:
-        result = engine_client(server.host, server.port, [AES.number], pki, alpn=("spdy/3", HTTP))
-    assert result.context.alpn_protocol == HTTP
-
-
-@pytest.mark.parametrize("name", ["openssl", "gnutls", "mbedtls", "jsse", "tlslite"])
-def test_alpn_with_clients(name: str, peer: FindPeer, pki: Pki) -> None:
-    with engine_server([AES.number], pki, certificate="rsa", alpn=("spdy/3", HTTP)) as server:
-        done = peer(name, alpn=HTTP).run_client(server.port, AES)
-    assert done.answered, done.output
-    assert [result.context.alpn_protocol for result in server.results] == [HTTP]
-
-
 @pytest.mark.parametrize(("name", "length"), [("openssl", 512), ("gnutls", 1024), ("mbedtls", 1024), ("jsse", 512)])
 def test_short_records_with_servers(name: str, length: int, peer: FindPeer, pki: Pki) -> None:
     """RFC 6066 §4: short records, agreed on and kept to by both.
@@ -84,24 +50,6 @@ def test_short_records_with_servers(name: str, length: int, peer: FindPeer, pki:
     with peer(name).start_server(AES) as server:
         result = engine_client(server.host, server.port, [AES.number], pki, max_fragment_length=length)
     assert b"200 ok" in result.received.lower()
-
-
-@pytest.mark.parametrize("name", ["mbedtls", "node4", "nss"])
-def test_renegotiation_started_by_servers(name: str, peer: FindPeer, pki: Pki) -> None:
-    """RFC 2246 §7.4.1.1, under RFC 5746. JSSE's server only begins one, and closes before it is complete."""
-    certificate = "client" if name == "nss" else None
-    with peer(name, renegotiate=True).start_server(AES) as server:
-        result = engine_client(server.host, server.port, [AES.number], pki, renegotiation=True, client_cert=certificate)
-    assert b"200 ok" in result.received.lower()
-    assert result.context.handshake_count == 2
-
-
-@pytest.mark.parametrize("name", ["gnutls", "mbedtls"])
-def test_renegotiation_started_by_clients(name: str, peer: FindPeer, pki: Pki) -> None:
-    with engine_server([AES.number], pki, certificate="rsa", renegotiation=True) as server:
-        done = peer(name, renegotiate=True).run_client(server.port, AES)
-    assert done.answered, done.output
-    assert [result.context.handshake_count for result in server.results] == [2]
 
 
 @pytest.mark.parametrize("name", ["gnutls", "mbedtls"])

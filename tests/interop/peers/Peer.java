@@ -59,6 +59,19 @@ public class Peer {
         return s.getSession().getCreationTime() < now;
     }
 
+    /** startHandshake only sends HelloRequest; the handshake happens in read, and whoever writes and closes before cuts it off. */
+    static void renegotiate(SSLSocket s) throws Exception {
+        boolean[] done = {false};
+        s.addHandshakeCompletedListener(e -> { synchronized (done) { done[0] = true; done.notifyAll(); } });
+        s.startHandshake();
+        s.setSoTimeout(100);
+        for (int tries = 0; tries < 100; tries++) {
+            try { s.getInputStream().read(); } catch (java.net.SocketTimeoutException e) { }
+            synchronized (done) { if (done[0]) break; }
+        }
+        s.setSoTimeout(0);
+    }
+
     static String peer(SSLSession s) { try { return s.getPeerPrincipal().getName(); } catch (SSLPeerUnverifiedException e) { return "-"; } }
 
     public static void main(String[] a) throws Exception {
@@ -77,7 +90,7 @@ public class Peer {
                         if (Boolean.getBoolean("auth") || System.getProperty("auth") != null) s.setNeedClientAuth(true);
                         boolean resumed = handshake(s);
                         request(s.getInputStream());
-                        if (System.getProperty("reneg") != null) s.startHandshake();
+                        if (System.getProperty("reneg") != null) renegotiate(s);
                         SSLSession z = s.getSession();
                         String body = z.getProtocol() + " " + z.getCipherSuite() + " resumed=" + resumed + " peer=" + peer(z) + " alpn=" + s.getApplicationProtocol() + "\n";
                         s.getOutputStream().write(("HTTP/1.0 200 OK\r\nContent-Length: " + body.length() + "\r\n\r\n" + body).getBytes());
