@@ -86,6 +86,8 @@ def service(worker: Worker, *, pem: Path, folder: Path, kind: str = "diary", **e
         return None  # type: ignore[return-value]
     if kind == "slow":
         time.sleep(60)
+    if kind == "lingering":
+        Thread(target=time.sleep, args=(60,)).start()
     if kind == "busy":
         Thread(target=time.sleep, args=(60,)).start()
         raise ZeroDivisionError("division by zero, while something goes on")

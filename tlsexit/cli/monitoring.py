@@ -146,13 +146,13 @@ class MonitoredServer:
     def _drain(self) -> None:
         """Stop in order: for the first signal."""
         sessions = len(self._monitor.sessions)
+        self._monitor.drain(self._drain_seconds)
         if sessions and self._drain_seconds:
             some = "1 connection" if sessions == 1 else f"{sessions} connections"
             self._write(
                 sys.stdout,
                 f"ending: {some} may finish within {self._drain_seconds:g} seconds; another signal ends at once\n",
             )
-        self._monitor.drain(self._drain_seconds)
 
     def _on_event(self, event: Event) -> None:
         from tlsexit.drivers.monitor import SessionEnded, TaskEnded, TaskTold, Trouble

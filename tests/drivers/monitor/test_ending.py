@@ -148,6 +148,18 @@ def test_a_task_that_does_not_end_is_killed(tmp_path: Path) -> None:
     play(work())
 
 
+def test_a_process_that_goes_on_after_its_task_is_not_waited_for(tmp_path: Path) -> None:
+    """An exit has left a thread behind, say."""
+
+    async def work() -> None:
+        async with scene(tmp_path, Limits(max_tasks=1), settings={"kind": "lingering"}, end_timeout=600) as it:
+            it.monitor.drain(0)
+            await it.monitor.wait()
+            assert [event.reason for event in it.told(TaskEnded)] == [None]
+
+    play(work())
+
+
 def test_a_monitor_can_be_killed_with_all_its_tasks(tmp_path: Path) -> None:
     async def work() -> None:
         async with scene(tmp_path, THREE) as it:

@@ -328,7 +328,7 @@ class Monitor:
         elif isinstance(message, Told):
             self._tell(TaskTold(task.reference, message.value))
         elif isinstance(message, Ended):
-            task.ended = True
+            task.ended()
 
     def _on_session_message(
         self, task: MonitoredTask, session: MonitoredSession, message: Over | Established | Progress

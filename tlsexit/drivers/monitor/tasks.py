@@ -79,10 +79,9 @@ class MonitoredTask:
         self.failed = 0
         self.received = 0
         self.sent = 0
-        self.ended = False
-        """Whether it has said that EndTask is answered."""
         self.failure: CannotServe | None = None
         """Why it says it cannot start."""
+        self._ended = False
         self._on_message = on_message
         self._on_gone = on_gone
         self._since = time.monotonic()
@@ -159,6 +158,11 @@ class MonitoredTask:
         self.failure = failure
         self._kill_at = time.monotonic() + _GRACE
 
+    def ended(self) -> None:
+        """EndTask is answered; the process ends now, or is killed if something in it goes on."""
+        self._ended = True
+        self._kill_at = time.monotonic() + _GRACE
+
     def end(self, seconds: float, grace: float) -> None:
         """Let sessions finish for so many seconds, then close them; ``grace`` seconds later the process is killed."""
         now = time.monotonic()
@@ -186,7 +190,7 @@ class MonitoredTask:
 
     def why_gone(self, ending: str, status: int | None) -> str | None:
         """Return why the task is gone, in a few words; None if it has ended as it should."""
-        if self.ended and status == 0:
+        if self._ended and (status == 0 or self._killed_for is not None):
             return None
         if self.failure is not None:
             return f"cannot start: {self.failure}"
