@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.exchange import CA_LIST, CHAIN, CONTEXT, TASK, ask, put, text
+from tests.support.exchange import CA_LIST, CHAIN, CONTEXT, TASK, ask, byte, put, text
 from tlsexit.adapters import pkicom
 from tlsexit.adapters.pkicom import Change, In, Out, PkiCom
 from tlsexit.alerts import AlertLevel
@@ -46,7 +46,7 @@ def test_the_whole_context() -> None:
             value = getattr(com if hasattr(com, name) else com.profile, name)
             seen[name] = text(value) if isinstance(value, (In, Out)) else value
         seen["private_area"] = ctypes.string_at(com.private_area, com.private_area_length)
-        seen["NUL"] = com.remote_address.data[com.remote_address.length]
+        seen["NUL"] = byte(com.remote_address.data + com.remote_address.length).value
         return ReturnCode.NOT_HANDLED
 
     assert ask(EndSessionCall(CONTEXT), exit) == NotHandled()
@@ -249,10 +249,10 @@ def test_areas_stay_where_they_are() -> None:
     ]
 
     def exit(com: PkiCom) -> int:
-        com.public_area[0] += 1
-        com.public_area[4095] = 9
-        com.private_area[0] += 1
-        addresses.append((ctypes.addressof(com.public_area.contents), ctypes.addressof(com.private_area.contents)))
+        byte(com.public_area).value += 1
+        byte(com.public_area + 4095).value = 9
+        byte(com.private_area).value += 1
+        addresses.append((com.public_area, com.private_area))
         return 1
 
     for context in (*contexts, *contexts):

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.exchange import CHAIN, CONTEXT, TASK, ask, put
+from tests.support.exchange import CHAIN, CONTEXT, TASK, ask, byte, put
 from tlsexit.adapters import pkicom
 from tlsexit.adapters.exchange import ROOM, Exchange
-from tlsexit.adapters.pkicom import Bytes, Change, In, Out, PkiCom
+from tlsexit.adapters.pkicom import Change, In, Out, PkiCom
 from tlsexit.alerts import LocalError
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.answers import Handled
@@ -47,8 +47,7 @@ def test_a_length_above_the_capacity(length: int) -> None:
 def test_pointers_of_the_exit_are_not_followed() -> None:
     def exit(com: PkiCom) -> int:
         put(com.output, b"real")
-        nowhere = ctypes.cast(ctypes.c_void_p(1), Bytes)
-        com.output.data = com.input.data = com.public_area = com.private_area = nowhere
+        com.output.data = com.input.data = com.public_area = com.private_area = 1
         com.public_area_length = com.private_area_length = com.input.length = 2**40
         com.size, com.phase = 0, 1
         return 0
@@ -70,7 +69,7 @@ def test_inputs_are_copies() -> None:
 
 def test_writing_behind_the_room() -> None:
     def exit(com: PkiCom) -> int:
-        com.output.data[com.output.capacity] = 0
+        byte(com.output.data + com.output.capacity).value = 0
         return 1
 
     with pytest.raises(LocalError, match="output: the exit has written more than the capacity"):
@@ -106,7 +105,7 @@ def test_the_largest_output() -> None:
         if com.output.capacity < pkicom.MAX_OUTPUT:
             com.output.length = pkicom.MAX_OUTPUT
             return pkicom.NEED_BUFFER
-        com.output.data[pkicom.MAX_OUTPUT - 1] = 7
+        byte(com.output.data + pkicom.MAX_OUTPUT - 1).value = 7
         com.output.length = pkicom.MAX_OUTPUT
         return 0
 
@@ -150,7 +149,7 @@ def test_outputs_are_wiped() -> None:
     def exit(com: PkiCom) -> int:
         put(com.password, b"sesame")
         # as long as this pointer lives, so does the memory behind it
-        kept.append(ctypes.cast(com.password.data, ctypes.c_void_p).value)
+        kept.append(com.password.data)
         return 0
 
     communication = Communication(StartTaskCall.phase, StartTaskCall(TASK), TASK, None)

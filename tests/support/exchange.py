@@ -72,3 +72,8 @@ def put(out: Out, value: bytes) -> None:
     assert len(value) <= out.capacity
     ctypes.memmove(out.data, value, len(value))
     out.length = len(value)
+
+
+def byte(address: int) -> ctypes.c_ubyte:
+    """One byte of memory, to be read and written."""
+    return ctypes.c_ubyte.from_address(address)

@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 
 from tlsexit.adapters import pkicom
-from tlsexit.adapters.pkicom import Bytes, Change, Form, In, Out, PkiCom, ProfileFields
+from tlsexit.adapters.pkicom import Change, Form, In, Out, PkiCom, ProfileFields
 from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.exits.calls import (
@@ -40,8 +40,6 @@ ROOM: Final = 2**14
 _GUARD: Final = b"\xa5" * 16
 """What lies behind the room of an output; an exit that writes there has written too far."""
 
-_NO_BYTES: Final = Bytes()
-
 
 class Room:
     """Memory for one output, with what is there at first and a guard behind it."""
@@ -54,8 +52,7 @@ class Room:
     def show(self, out: Out) -> None:
         """Give the exit the room, with in it what was there at first."""
         self._memory[:] = self.value.ljust(self.capacity, b"\0") + _GUARD
-        memory = (ctypes.c_ubyte * len(self._memory)).from_buffer(self._memory)
-        out.data, out.capacity, out.length = ctypes.cast(memory, Bytes), self.capacity, len(self.value)
+        out.data, out.capacity, out.length = _address(self._memory), self.capacity, len(self.value)
 
     def grow(self, needed: int) -> bool:
         """Make room for ``needed`` bytes; whether that changed anything."""
@@ -87,7 +84,7 @@ class Exchange:
 
     def __init__(self, communication: Communication) -> None:
         self._com = communication
-        self._kept: list[Any] = []
+        self._given: list[tuple[In | Out, bytes]] = []
         self._rooms: dict[str, Room] = {}
 
     def call(self, function: Callable[[Any], int]) -> int:
@@ -99,8 +96,9 @@ class Exchange:
         try:
             for _ in range(pkicom.MAX_CALLS):
                 struct = self._struct()
+                inputs = self._show_inputs()
                 code = function(ctypes.byref(struct))
-                self._kept.clear()
+                del inputs  # not before: the exit has read them there
                 for name, room in self._rooms.items():
                     room.check(name)
                 if code != pkicom.NEED_BUFFER:
@@ -125,17 +123,16 @@ class Exchange:
         if isinstance(self._com.call, GetPreSharedKeyCall):
             self._rooms["output"] = Room(b"", ROOM)
             self._rooms["psk_identity"] = Room(self._com.call.identity or b"", ROOM)
-        if context is not None:
-            room = ROOM if phase is ExitPhase.START_HANDSHAKE else 0
+        if context is not None and phase is ExitPhase.START_HANDSHAKE:
             for name, value in _changeable(context.profile).items():
-                self._rooms[f"profile.{name}"] = Room(value, room)
+                self._rooms[f"profile.{name}"] = Room(value, ROOM)
 
     def _struct(self) -> PkiCom:
         com = self._com
         struct = PkiCom(pkicom.MAGIC, pkicom.VERSION, ctypes.sizeof(PkiCom), pkicom.PHASES[com.phase])
         struct.task_reference = com.task.reference
         struct.task_exit_reference = _reference(com.task.exit_reference)
-        struct.public_area, struct.public_area_length = self._area(com.task.public_area)
+        struct.public_area, struct.public_area_length = _address(com.task.public_area), len(com.task.public_area)
         self._give(struct.input, com.input or self._own_input())
         if com.context is not None:
             self._session(struct, com.context)
@@ -156,7 +153,7 @@ class Exchange:
     def _session(self, struct: PkiCom, context: SessionContext) -> None:
         struct.session_reference = context.reference
         struct.session_exit_reference = _reference(context.exit_reference)
-        struct.private_area, struct.private_area_length = self._area(context.private_area)
+        struct.private_area, struct.private_area_length = _address(context.private_area), len(context.private_area)
         struct.role = 1 if context.role is Role.CLIENT else 2
         struct.handshake_count = context.handshake_count
         for side, address in (("remote", context.remote_address), ("local", context.local_address)):
@@ -175,6 +172,11 @@ class Exchange:
         self._give(struct.profile.id, context.profile.id.encode())
         struct.profile.verify = pkicom.VERIFIES[context.profile.verify]
         struct.profile.depth = context.profile.depth
+        if self._com.phase is not ExitPhase.START_HANDSHAKE:
+            for name, value in _changeable(context.profile).items():
+                out = getattr(struct.profile, name)
+                self._give(out, value)
+                out.capacity = len(value)
 
     def _question(self, struct: PkiCom) -> None:
         call = self._com.call
@@ -189,20 +191,20 @@ class Exchange:
             struct.alert_level, struct.alert_description = call.level, call.description
             struct.alert_remote = call.remote
 
-    def _give(self, field: In, value: bytes) -> None:
-        """Show the exit a copy of ``value``, with a NUL behind it."""
+    def _give(self, field: In | Out, value: bytes) -> None:
+        """Show the exit a copy of ``value``, with a NUL behind it, once :meth:`_show_inputs` has made the copies."""
         if value:
-            memory = ctypes.create_string_buffer(value)
-            self._kept.append(memory)
-            field.data, field.length = ctypes.cast(memory, Bytes), len(value)
+            self._given.append((field, value))
 
-    def _area(self, area: bytearray) -> tuple[Any, int]:
-        """Show the exit an area itself, so that it stays at one address."""
-        if not area:
-            return _NO_BYTES, 0
-        memory = (ctypes.c_ubyte * len(area)).from_buffer(area)
-        self._kept.append(memory)
-        return ctypes.cast(memory, Bytes), len(area)
+    def _show_inputs(self) -> bytearray:
+        """Copy all inputs, one behind the other, and return the copies."""
+        given, self._given = self._given, []
+        copies = bytearray(b"\0".join([value for _, value in given]) + b"\0")
+        at = _address(copies)
+        for field, value in given:
+            field.data, field.length = at, len(value)
+            at += len(value) + 1
+        return copies
 
     # ---------------------------------------------------------------------------------------- from the exit
 
@@ -274,6 +276,11 @@ class Exchange:
         if change is Change.USER_CERTIFICATE_ID:
             return text or None
         return tuple(text.removesuffix("\0").split("\0")) if text else ()
+
+
+def _address(memory: bytearray) -> int:
+    """Where the bytes are, for as long as the bytearray keeps its size: areas stay at one address all their life."""
+    return ctypes.addressof(ctypes.c_ubyte.from_buffer(memory)) if memory else 0
 
 
 def _element_name(change: Change) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_int32, c_ubyte, c_uint32, c_uint64
+from ctypes import c_int32, c_ubyte, c_uint32, c_uint64, c_void_p
 from enum import IntEnum, IntFlag
 from typing import Any, ClassVar, Final
 
@@ -52,7 +52,8 @@ class Change(IntFlag):
     PARM = 128
 
 
-Bytes = POINTER(c_ubyte)
+Bytes = c_void_p
+"""``uint8_t *``: an address, which costs less to set than a pointer that knows its type."""
 
 
 class Layout(ctypes.Structure):
