@@ -383,7 +383,7 @@ def _writer(fields: Mapping[str, Leaf[Any]]) -> Callable[[Any], bytes]:
 
 def _compiled(name: str, lines: list[str], known: dict[str, Any]) -> Callable[..., Any]:
     """Return the function that ``lines`` define; they are made of the names in our own grammars alone."""
-    exec("\n".join(lines), known)
+    exec(compile("\n".join(lines), f"<grammar {name}>", "exec"), known)
     return cast("Callable[..., Any]", known[name])
 
 
