@@ -50,7 +50,7 @@ class Peer:
 
 def talking(*command: str) -> list[str]:
     """A client that reads what it sends from its standard input, which stays open."""
-    return ["sh", "-c", f"({REQUEST}; exec sleep 600) | exec {shlex.join(command).replace('{port}', '$0')}", PORT]
+    return ["sh", "-c", f"({REQUEST}; exec sleep 600) | exec {shlex.join(command)}"]
 
 
 def environment(*words: str) -> list[str]:

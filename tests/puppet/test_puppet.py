@@ -45,6 +45,7 @@ from tlsexit.puppet.steps import (
     hang_up,
     hello_request,
     new_session_ticket,
+    record,
     server_key_exchange,
     v2_client_hello,
     wire,
@@ -286,3 +287,10 @@ def test_tells_the_format_of_a_hello(format: bool) -> None:
     puppet = against(client_for(RSA, v2_client_hello=format), RSA)
     assert puppet.client_hello is not None
     assert puppet.v2_hello == format
+
+
+def test_an_empty_message_is_an_empty_record() -> None:
+    """Not nothing: the other end must have something to refuse (§6.2)."""
+    puppet = against(server_for(RSA), RSA).play(until(honest_client(), "client_key_exchange"))
+    puppet.send(record(ContentType.HANDSHAKE, b""))
+    assert puppet.settle() == Reaction("alert", AlertDescription.UNEXPECTED_MESSAGE)

@@ -86,6 +86,12 @@ def corrections() -> Mapping[str, str]:
     return _notes("corrections.toml")
 
 
+@cache
+def unprobed() -> Mapping[str, str]:
+    """Return why requirements have no probe: by id, or by id and role where only one role has none."""
+    return _notes("unprobed.toml")
+
+
 def _notes(name: str) -> Mapping[str, str]:
     loaded: dict[str, str] = tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
     return loaded

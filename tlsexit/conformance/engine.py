@@ -136,9 +136,21 @@ class Program(ConnectionEngine):
 
     def __init__(self, connection: Connection, pki: BuiltinPki, configuration: Configuration) -> None:
         self._heard = b""
+        self.crashed: str | None = None
+        """What its code raised, where another server would have died."""
         self._asks = configuration.asks
         self._closes = configuration.closes
         super().__init__(connection, None, pki)
+
+    @property
+    def closed(self) -> bool:
+        return self.crashed is not None or super().closed
+
+    def receive(self, data: bytes) -> None:
+        try:
+            super().receive(data)
+        except Exception as error:
+            self.crashed = f"{type(error).__name__}: {error}"
 
     def drive(self) -> None:
         super().drive()

@@ -106,10 +106,17 @@ class Talk:
     def hold(self, actions: tuple[Action, ...] | None = None) -> Outcome:
         """Play ``actions``, or the probe's conversation, and end the connections; says how it went."""
         try:
-            return self._hold(self.probe.conversation if actions is None else actions)
+            outcome = self._hold(self.probe.conversation if actions is None else actions)
+            crash = self._crash()
+            return outcome if crash is None else Outcome(Verdict.FAIL, f"the target has crashed: {crash}")
         finally:
             for puppet in self.puppets:
                 puppet.close()
+
+    def _crash(self) -> str | None:
+        """What a target in this process has raised."""
+        engines = (getattr(puppet.transport, "engine", None) for puppet in self.puppets)
+        return next((found for engine in engines if (found := getattr(engine, "crashed", None))), None)
 
     def _hold(self, actions: tuple[Action, ...]) -> Outcome:
         try:

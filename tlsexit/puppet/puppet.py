@@ -213,7 +213,10 @@ class Puppet(Books):
             self._say(step.content_type, data)
             pieces = step.cut(data)
             if step.cut is whole and step.content_type == ContentType.HANDSHAKE:
-                pieces = [data[at : at + self.fragment_size] for at in range(0, len(data), self.fragment_size)]
+                size = self.fragment_size
+                pieces = [
+                    data[at : at + size] for at in range(0, len(data) or 1, size)
+                ]  # nothing makes an empty record
             wire = b"".join(self.writer.seal(step.content_type, piece, step.sealing) for piece in pieces)
             self.send_bytes(wire)
         if step.after is not None:

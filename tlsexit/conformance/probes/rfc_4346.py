@@ -410,7 +410,7 @@ PROBES: Final = (
         conversation=(
             *OPEN,
             Repeat(1000, (Send(application_data(b"")),)),
-            expect(refusal(), alert(), still_open().noted("a thousand are taken")),
+            expect(refusal(), alert(), still_open().warn("a thousand empty records keep the target busy for nothing")),
         ),
     ),
     Group("RFC5246-D.4").client(

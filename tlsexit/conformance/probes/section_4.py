@@ -10,6 +10,7 @@ from tlsexit.conformance.actions import (
     Check,
     Do,
     Observe,
+    Repeat,
     Send,
     after,
     before,
@@ -31,6 +32,7 @@ from tlsexit.conformance.needs import (
     EPHEMERAL,
     MAX_FRAGMENT_LENGTH,
     RSA,
+    SERVER_NAME,
     SuiteChoice,
 )
 from tlsexit.conformance.records import in_pieces
@@ -42,7 +44,7 @@ from tlsexit.handshake.enums import ExtensionType
 from tlsexit.handshake.extensions import Extension
 from tlsexit.handshake.finished import Finished
 from tlsexit.handshake.hello import ClientHello, ServerHello
-from tlsexit.puppet.steps import message, raw_message, wire
+from tlsexit.puppet.steps import message, raw_message, record, wire
 from tlsexit.wire import WireError
 
 goals = Group("3")
@@ -120,6 +122,7 @@ def _bad_hellos() -> Iterator[Probe]:
             "compression methods beyond its end",
             client_hello_body(None, b"\x09\0"),
         ),
+        "overrun-by-one": ("R2246-4.3-05", "methods one byte beyond its end", client_hello_body(None, b"\x02\0")),
         "overrun-session-id": ("R2246-4.3-05", "a session id beyond its end", client_hello_body(session_id=b"\x20")),
     }
     for name, (requirement, title, change) in cases.items():
@@ -196,6 +199,7 @@ def _constructions() -> Iterator[Probe]:
             )
 
 
+_COLLECTS: Final = "a third of a megabyte is collected, and more waited for, before anybody is known"
 _NAME: Final = bytes.fromhex("300d310b300906035504030c024341")
 """CN=CA in DER: 2200 of them are more than 2^15 bytes."""
 
@@ -245,6 +249,14 @@ PROBES: Final = (
         conversation=(handshake(), established(), Check(reads_back)),
     ),
     *_bad_hellos(),
+    vectors.server(
+        "overrun-host-name",
+        "a HostName one byte beyond its end is refused",
+        "R2246-4.3-05",
+        needs=(SERVER_NAME,),
+        connect=connect(extensions=(Extension(ExtensionType.SERVER_NAME, b"\0\x0c\0\0\x0alocalhost"),)),
+        conversation=(handshake(), expect(refusal(), alert(47, 112).noted("another alert"))),
+    ),
     *_bad_flights(),
     numbers.server(
         "long-list",
@@ -286,6 +298,30 @@ PROBES: Final = (
             through("server_hello"),
             Send(wire(b"\x16\x03\x01\0\x0e\x0b\xff\xff\xff" + bytes(10))),
             expect(refusal(), silent().noted("waits for the rest")),
+        ),
+    ),
+    numbers.server(
+        "collects",
+        "a message of a third of a megabyte is refused before all of it has come",
+        "R2246-7.4-05",
+        level="SHOULD",
+        conversation=(
+            before("client_key_exchange"),
+            Send(record(22, b"\x10\xff\xff\xff", waits=True)),
+            Repeat(20, (Send(record(22, bytes(2**14))),)),
+            expect(refusal(), alert(10, 40).noted("another alert"), silent().warn(_COLLECTS)),
+        ),
+    ),
+    numbers.client(
+        "collects",
+        "a message of a third of a megabyte is refused before all of it has come",
+        "R2246-7.4-05",
+        level="SHOULD",
+        conversation=(
+            through("server_hello"),
+            Send(record(22, b"\x0b\xff\xff\xff")),
+            Repeat(20, (Send(record(22, bytes(2**14))),)),
+            expect(refusal(), alert(10, 40).noted("another alert"), silent().warn(_COLLECTS)),
         ),
     ),
     enums.client(

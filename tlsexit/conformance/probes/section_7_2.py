@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from tlsexit.alerts import AlertLevel
 from tlsexit.conformance.actions import (
     Check,
     Connect,
@@ -27,6 +28,7 @@ from tlsexit.conformance.probes.section_7_4_1_2_sessions import not_resumed, off
 from tlsexit.conformance.talk import Talk
 from tlsexit.puppet.steps import alert as an_alert
 from tlsexit.puppet.steps import application_data, client_hello, hang_up, hello_request, record
+from tlsexit.records.grammar import Alert
 
 section = Group("7.2")
 closure = Group("7.2.1")
@@ -104,6 +106,15 @@ def closes_without_waiting(talk: Talk) -> str | None:
     _await_end(talk)
     puppet.listen_until(lambda: puppet.eof, 2 * talk.terms.patience)
     return None if puppet.eof else "the target waits for the answer to its close_notify"
+
+
+def silent_behind_fatal(talk: Talk) -> str | None:
+    """Nothing comes behind a fatal alert."""
+    heard = list(talk.puppet.heard)
+    for number, seen in enumerate(heard[:-1]):
+        if isinstance(seen.message, Alert) and seen.message.level == AlertLevel.FATAL:
+            return f"a fatal alert is followed by {len(heard) - number - 1} more messages"
+    return None
 
 
 def not_complete(talk: Talk) -> str | None:
@@ -206,10 +217,21 @@ PROBES: Final = (
         conversation=(*OPEN, Do(in_the_clear), Send(FATAL), refused()),
     ),
     *section.both(
+        "nothing-behind-fatal",
+        "a fatal alert is the last that is said",
+        "R2246-7.2-02",
+        survey=True,
+        conversation=(Check(silent_behind_fatal),),
+    ),
+    *section.both(
         "level-3",
         "an alert of a level that does not exist is refused, or taken for fatal",
         "R2246-7.2-05",
-        conversation=(*OPEN, Send(an_alert(3, 80)), expect(refusal(), closed())),
+        conversation=(
+            *OPEN,
+            Send(an_alert(3, 80)),
+            expect(alert(10, 47, 50), closed().warn("the connection ends as if the alert were fatal")),
+        ),
     ),
     *section.both(
         "unknown-warning",

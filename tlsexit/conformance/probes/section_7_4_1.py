@@ -139,6 +139,7 @@ PROBES: Final = (
         "during-handshake",
         "a HelloRequest in the middle of a handshake is ignored",
         "R2246-7.4.1.1-03",
+        "R2246-7.4.1.1-07",
         conversation=(through("server_hello"), Send(BARE_REQUEST), rest("server_hello"), established()),
     ),
     requests.client(

@@ -195,6 +195,7 @@ def _suites() -> Iterator[Probe]:
         "null": 0x0000,
         "scsv": 0x00FF,
         "tls-1-2": 0x009C,
+        "pre-shared": 0x008C,
     }
     for name, value in values.items():
         yield section.client(

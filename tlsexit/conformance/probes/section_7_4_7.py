@@ -56,16 +56,26 @@ def size_of(puppet: Puppet) -> int:
     return (rsa_key(puppet).key_size + 7) // 8
 
 
-def encrypted_block(build: Callable[[int, bytes], bytes]) -> Step:
-    """A ClientKeyExchange around a PKCS #1 block that ``build(size, premaster)`` makes, right or wrong."""
+def encrypted_block(build: Callable[[int, bytes], bytes], *, taken: bool = False) -> Step:
+    """A ClientKeyExchange around a PKCS #1 block that ``build(size, premaster)`` makes, right or wrong.
+
+    ``taken``: the puppet goes on with the last 48 bytes of the block, as a server does that looks no closer.
+    """
 
     def ciphertext(puppet: Puppet) -> bytes:
         numbers, size = rsa_key(puppet).public_numbers(), size_of(puppet)
         puppet.pre_master_secret = b"\3\1" + puppet.random(46)
         block = build(size, puppet.pre_master_secret)
+        if taken:
+            puppet.pre_master_secret = block[-48:]
         return pow(int.from_bytes(block, "big"), numbers.e, numbers.n).to_bytes(size, "big")
 
     return client_key_exchange_with(ciphertext)
+
+
+def modulus(puppet: Puppet) -> bytes:
+    """The modulus of the server's key, which is no ciphertext."""
+    return rsa_key(puppet).public_numbers().n.to_bytes(size_of(puppet), "big")
 
 
 def padded(size: int, secret: bytes, *, head: bytes = b"\0\2") -> bytes:
@@ -134,6 +144,34 @@ def _blocks() -> Iterator[Probe]:
             ),
             meaning="The server tells good blocks from bad ones: whoever asks often enough decrypts (ROBOT).",
         )
+        if version:
+            yield encrypted.server(
+                f"block-{name}-taken",
+                f"a premaster secret that is wrong ({name.replace('-', ' ')}) is not used as it is",
+                "R2246-7.4.7.1-03",
+                connect=connect(suites=RSA),
+                conversation=(
+                    before("client_key_exchange"),
+                    Send(encrypted_block(build, taken=True)),
+                    after("client_key_exchange"),
+                    refused(),
+                ),
+                meaning="Somebody in between can have the two ends agree on an older version than both have.",
+            )
+    yield encrypted.server(
+        "block-modulus",
+        "a ciphertext as large as the modulus fails at Finished and not before",
+        "R2246-7.4.7.1-04",
+        "R5246-7.4.7.1-01",
+        connect=connect(suites=RSA),
+        conversation=(
+            before("client_key_exchange"),
+            Send(client_key_exchange_with(modulus)),
+            Check(no_alert_yet),
+            after("client_key_exchange"),
+            refused(),
+        ),
+    )
     for size in (0, 46, 47, 49, 128):
         yield encrypted.server(
             f"length-{size}",
