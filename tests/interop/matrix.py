@@ -35,11 +35,22 @@ class Variant(Enum):
     NEXT_PROTOCOL = "next-protocol"
     NO_EXTENDED_MASTER_SECRET = "no-extended-master-secret"
     NO_ENCRYPT_THEN_MAC = "no-encrypt-then-mac"
+    TOGETHER = "together"
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the client shows a certificate."""
+        return self in (Variant.CLIENT_CERTIFICATE, Variant.TOGETHER)
 
     @property
     def resumes(self) -> bool:
         """Whether a second connection resumes the session of the first."""
-        return self in (Variant.RESUMPTION, Variant.TICKET)
+        return self in (Variant.RESUMPTION, Variant.TICKET, Variant.TOGETHER)
+
+    @property
+    def tickets(self) -> bool:
+        """Whether it resumes by ticket."""
+        return self in (Variant.TICKET, Variant.TOGETHER)
 
     @property
     def renegotiates(self) -> bool:

@@ -33,6 +33,7 @@ TITLES = {
     Variant.NEXT_PROTOCOL: "next protocol negotiation",
     Variant.NO_EXTENDED_MASTER_SECRET: "without extended master secret",
     Variant.NO_ENCRYPT_THEN_MAC: "without encrypt-then-MAC",
+    Variant.TOGETHER: "client certificate, ALPN and ticket",
 }
 
 INTRODUCTION = """\

@@ -34,10 +34,10 @@ def check(case: Case, done: ClientRun, results: list[Result]) -> None:
 
 @pytest.mark.parametrize("case", tried(Role.CLIENT), ids=str)
 def test_conversation(case: Case, peer: FindPeer, pki: Pki) -> None:
-    other = peer(case.peer, **their_features(case.variant))
-    demanded = case.variant is Variant.CLIENT_CERTIFICATE
-    resume = {Variant.RESUMPTION: Resumption.ID, Variant.TICKET: Resumption.TICKET}.get(case.variant)
-    tickets = case.variant is Variant.TICKET
+    other = peer(case.peer, **their_features(case))
+    demanded = case.variant.authenticates
+    tickets = case.variant.tickets
+    resume = Resumption.TICKET if tickets else Resumption.ID if case.variant.resumes else None
     with engine_server(
         [case.suite.number],
         pki,
@@ -45,7 +45,7 @@ def test_conversation(case: Case, peer: FindPeer, pki: Pki) -> None:
         client_auth=demanded,
         tickets=tickets,
         renegotiate=case.variant is Variant.WE_RENEGOTIATE,
-        **our_elements(case.variant),
+        **our_elements(case),
     ) as server:
         done = other.run_client(server.port, case.suite, client_cert=demanded, resume=resume)
     try:

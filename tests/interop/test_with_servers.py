@@ -21,10 +21,10 @@ AES = SUITES[0x002F]
 
 def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
     """One connection, or two for a resumption, with everything that both sides say of them compared."""
-    authenticated = case.variant is Variant.CLIENT_CERTIFICATE
+    authenticated = case.variant.authenticates
     # one that may be asked for in the second handshake
     own = certificate_for_client(case.suite) if authenticated or case.variant is Variant.PEER_RENEGOTIATES else None
-    tickets = case.variant is Variant.TICKET
+    tickets = case.variant.tickets
     session = None
     for resumed in (False, True) if case.variant.resumes else (False,):
         before = len(server.output)
@@ -37,7 +37,7 @@ def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
             session=session,
             session_tickets=tickets,
             renegotiate=case.variant is Variant.WE_RENEGOTIATE,
-            **our_elements(case.variant),
+            **our_elements(case),
         )
         session = result.session
         assert session is not None
@@ -54,8 +54,8 @@ def converse(server: Server, case: Case, pki: Pki, peer: Peer) -> None:
 
 @pytest.mark.parametrize("case", tried(Role.SERVER), ids=str)
 def test_conversation(case: Case, peer: FindPeer, pki: Pki) -> None:
-    other = peer(case.peer, **their_features(case.variant))
-    demanded = case.variant is Variant.CLIENT_CERTIFICATE
+    other = peer(case.peer, **their_features(case))
+    demanded = case.variant.authenticates
     # most servers hand out tickets to those who want one
     tickets = case.variant is not Variant.RESUMPTION
     with other.start_server(case.suite, client_auth=demanded, tickets=tickets) as server:
