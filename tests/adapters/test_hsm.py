@@ -8,6 +8,7 @@ from typing import Any
 
 import pkcs11
 import pytest
+from pkcs11 import Attribute, ObjectClass
 
 from tests.support.ends import (
     DHE_DSS,
@@ -22,14 +23,14 @@ from tests.support.ends import (
 )
 from tests.support.pair import End, pump
 from tests.support.pki import pki
-from tests.support.softhsm import PIN, Token
+from tests.support.softhsm import PIN, Token, key_attributes
 from tlsexit.adapters.hsm import Pkcs11Exit
 from tlsexit.alerts import AlertDescription, AlertReceived, ExitFailed, LocalError
 from tlsexit.constants import Role
 from tlsexit.crypto.keyops import PublicKey, encrypt
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
-from tlsexit.exits.calls import CryptDataCall, CryptOperation, EndTaskCall, StartTaskCall
+from tlsexit.exits.calls import CryptDataCall, CryptOperation, EndTaskCall, GetCertificateCall, StartTaskCall
 from tlsexit.exits.context import SessionContext, TaskContext
 from tlsexit.exits.forms import certificate_key
 from tlsexit.policy import BuiltinPki
@@ -64,6 +65,13 @@ def server(exits: object, suite: int = DHE_RSA, **profile: Any) -> End:
 
 def make(token: Token, key: str = "rsa", **elements: Any) -> Pkcs11Exit:
     return Pkcs11Exit(token.uri(key), **{"pause": 0.0, **elements})
+
+
+def writing(token: Token) -> Any:
+    """A session that may add keys; whatever else is open on the tokens of the module is closed."""
+    library = pkcs11.lib(str(token.module))
+    library.reinitialize()
+    return library.get_token(token_label=token.label).open(rw=True, user_pin=PIN)
 
 
 @pytest.fixture
@@ -280,11 +288,7 @@ def test_a_module_that_is_none(tmp_path: Path) -> None:
 def test_a_certificate_is_needed(hsm: dict[str, Token]) -> None:
     """A key whose id no certificate on the token has."""
     token = hsm["server"]
-    from pkcs11 import Attribute, ObjectClass
-
-    from tests.support.softhsm import key_attributes
-
-    with pkcs11.lib(str(token.module)).get_token(token_label=token.label).open(rw=True, user_pin=PIN) as session:
+    with writing(token) as session:
         key: dict[Any, Any] = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.TOKEN: True, Attribute.PRIVATE: True}
         key |= {Attribute.LABEL: "lonely", Attribute.ID: b"\x77", Attribute.SIGN: True}
         session.create_object(key | key_attributes(pki().server.key))
@@ -294,8 +298,19 @@ def test_a_certificate_is_needed(hsm: dict[str, Token]) -> None:
 
 def test_get_certificate_before_start_task(hsm: dict[str, Token]) -> None:
     """A driver would never do that; whoever answers by hand is told."""
-    from tlsexit.exits.calls import GetCertificateCall
-
     context = SessionContext(task=TASK.task, reference=1, role=Role.SERVER, profile=Profile.server())
     with pytest.raises(LocalError, match="StartTask has not opened the token"):
         make(hsm["server"]).get_certificate(GetCertificateCall(context, (RSA,)))
+
+
+@pytest.mark.parametrize("suite", [RSA, DHE_RSA])
+def test_a_key_that_wants_its_pin_every_time(hsm: dict[str, Token], suite: int) -> None:
+    """CKA_ALWAYS_AUTHENTICATE, as smart cards have it for keys that sign documents."""
+    token, label = hsm["server"], f"careful-{suite}"
+    with writing(token) as session:
+        key: dict[Any, Any] = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.TOKEN: True, Attribute.PRIVATE: True}
+        key |= {Attribute.LABEL: label, Attribute.SIGN: True, Attribute.ALWAYS_AUTHENTICATE: True}
+        session.create_object(key | key_attributes(pki().server.key))
+    exits = make(token, label, certificates=pki().server.chain)
+    for _ in range(2):
+        handshake(client_end(suite), server(exits, suite))
