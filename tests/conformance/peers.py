@@ -64,7 +64,7 @@ def openssl(workshop: Workshop) -> Peer:
     serve = ["openssl", "s_server", "-accept", f"127.0.0.1:{PORT}", "-tls1", "-www", "-cipher", OPENSSL_SUITES]
     serve += ["-cert", str(pki.certificate("rsa")), "-key", str(pki.key("rsa")), "-CAfile", str(pki.ca)]
     serve += ["-dcert", str(pki.certificate("ecdsa")), "-dkey", str(pki.key("ecdsa")), "-dhparam", str(pki.dh)]
-    serve += ["-legacy_renegotiation", "-client_renegotiation", "-alpn", "http/1.1", *PROVIDERS]
+    serve += ["-client_renegotiation", "-alpn", "http/1.1", *PROVIDERS]
     connect = ["openssl", "s_client", "-connect", f"127.0.0.1:{PORT}", "-tls1", "-ign_eof", "-cipher", OPENSSL_SUITES]
     connect += ["-CAfile", str(pki.ca), "-verify_return_error", "-servername", "localhost", "-legacy_server_connect"]
     connect += ["-alpn", "http/1.1", *PROVIDERS]

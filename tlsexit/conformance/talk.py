@@ -364,7 +364,8 @@ class Talk:
         elif self.puppet.established:
             came = "the connection goes on"
         else:
-            came = "nothing came"
+            new = self.puppet.messages[self.mark.messages :]
+            came = ", ".join(type(item).__name__ for item in new) + " came" if new else "nothing came"
         if not self.deviated and not self.puppet.complete:
             self._cut_short_or(came)
         verdict = self.probe.failing

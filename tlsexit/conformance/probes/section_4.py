@@ -168,6 +168,8 @@ def _bad_flights() -> Iterator[Probe]:
         ),
     }
     for name, (requirement, step, title, change, fields) in cases.items():
+        # an empty list of certificate types is near enough to none that suits
+        tolerated = (completed().warn("taken for a list without anything that suits"),) if name == "no-types" else ()
         yield vectors.client(
             name,
             f"{title} is refused",
@@ -176,7 +178,7 @@ def _bad_flights() -> Iterator[Probe]:
                 before(step),
                 Altered(step, change),
                 after(step),
-                expect(refusal(), alert(42).noted("a certificate alert")),
+                expect(refusal(), alert(42).noted("a certificate alert"), *tolerated),
             ),
             **fields,
         )

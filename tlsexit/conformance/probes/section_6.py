@@ -192,7 +192,13 @@ PROBES: Final = (
         "every-record-counts",
         "alerts and empty records count like data",
         "R2246-6.1-09",
-        conversation=(handshake(), established(), Do(mixed), Alive()),
+        conversation=(
+            handshake(),
+            established(),
+            Do(mixed),
+            Do(Talk.send_request),
+            expect(*goes_on(), closed().noted("the warning ends the connection, as it may")),
+        ),
     ),
     *states.both(
         "lost-record",

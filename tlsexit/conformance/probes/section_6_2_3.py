@@ -15,7 +15,7 @@ from tlsexit.conformance.actions import (
     expect,
     handshake,
 )
-from tlsexit.conformance.expect import alert, goes_on, refusal
+from tlsexit.conformance.expect import alert, closed, goes_on, refusal
 from tlsexit.conformance.model import Group, Probe
 from tlsexit.conformance.needs import CBC, CBC_8, CBC_16, MD5_MAC, NULL, RC4, SHA_MAC, STREAM, SuiteChoice
 from tlsexit.conformance.records import (
@@ -260,7 +260,7 @@ PROBES: Final = (
             established(),
             Do(warning_and_empty),
             drip(empty=1),
-            expect(*goes_on()),
+            expect(*goes_on(), closed().noted("the warning ends the connection, as it may")),
             Check(authentic),
         ),
     ),

@@ -23,7 +23,7 @@ from tlsexit.conformance.actions import (
 )
 from tlsexit.conformance.actions import Resume as By
 from tlsexit.conformance.changes import reframed
-from tlsexit.conformance.expect import alert, completed, refusal, said
+from tlsexit.conformance.expect import alert, completed, refusal, said, unreadable
 from tlsexit.conformance.model import Group, Probe
 from tlsexit.conformance.needs import LATER_VERSIONS, RESUMES, SESSION_TICKET, Need
 from tlsexit.conformance.probes.section_7_3 import offered
@@ -184,7 +184,10 @@ def _versions() -> Iterator[Probe]:
             f"version-{version:04x}",
             f"a ServerHello of version 0x{version:04X}, not offered, is refused",
             "R2246-7.4.1.3-02",
-            conversation=(*choosing(version_not_offered(version)), refused()),
+            conversation=(
+                *choosing(version_not_offered(version)),
+                expect(refusal(), unreadable().noted("the answer is of that version")),
+            ),
         )
 
 
