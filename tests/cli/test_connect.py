@@ -293,6 +293,14 @@ def test_an_exit_decides(files: Files) -> None:
     assert no_task.problem.startswith("StartTask: ")
 
 
+def test_an_exit_that_hangs(files: Files) -> None:
+    with listening() as server:
+        hangs = ("--exit", f"{EXITS}:Hanging", "--exit-timeout", "0.3")
+        ran = run("connect", *hangs, "--ca-file", files.ca, server.address)
+    assert ran.status == codes.FAILED
+    assert ran.problem == f"{server.address}: CheckCertificate: no answer within 0.3 s; internal_error(80) sent"
+
+
 def test_the_key_log_is_for_capture_tools_and_for_the_user_alone(files: Files, tmp_path: Path) -> None:
     log = tmp_path / "keys.log"
     with listening() as server:

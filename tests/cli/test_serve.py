@@ -216,6 +216,19 @@ def test_an_exit_decides(files: Files) -> None:
         assert server.end() == codes.OK
 
 
+def test_an_exit_that_hangs(files: Files) -> None:
+    """One client waits for nothing, the next one comes."""
+    hangs = ("--exit", f"{EXITS}:Hanging", "--exit-timeout", "0.3", "--verify", "required", "--ca-file", files.ca)
+    with serving("--cert", files.server, *hangs, "--max-connections", "2") as server:
+        for number in (1, 2):
+            with pytest.raises(AlertReceived, match=r"internal_error\(80\)"):
+                call(server).recv()
+            server.wait_for(
+                rf"#{number} .* failed: CheckCertificate: no answer within 0\.3 s; internal_error\(80\) sent$"
+            )
+        assert server.end() == codes.OK
+
+
 # ------------------------------------------------------------------------------------------------ failures
 
 

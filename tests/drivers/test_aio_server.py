@@ -12,6 +12,7 @@ from tlsexit.constants import Role
 from tlsexit.crypto.suites import KeyType
 from tlsexit.drivers.aio import TlsServer, end_task, open_connection, start_server
 from tlsexit.drivers.drive import arun
+from tlsexit.drivers.sessions import Sessions
 from tlsexit.exits.answers import Answer, Handled, NotHandled
 from tlsexit.exits.calls import EndSessionCall, EndTaskCall, HandshakeAlertCall, StartTaskCall
 from tlsexit.policy import BuiltinPki, system_config
@@ -161,3 +162,19 @@ def test_connections_of_an_ended_task_fail_at_once() -> None:
 
     (failure,) = asyncio.run(scene())
     assert str(failure) == "the task has ended"
+
+
+def test_a_connection_that_is_dropped_before_it_is_made() -> None:
+    """A loop that is being closed cancels the accepting of a connection half way; nobody waits for it then."""
+
+    async def work() -> None:
+        task = Task(system_config())
+        task.answer(Handled())
+        sessions = Sessions(lambda *_: None, task, None, BuiltinPki(), handshake_timeout=5, shutdown_timeout=5)
+        protocol = sessions.protocol(lambda remote, local: task.connection(Profile.server()))
+        await asyncio.wait_for(sessions.wait(), 5)
+        assert len(sessions) == 0
+        sessions.close()
+        assert protocol.closing
+
+    asyncio.run(work())

@@ -9,7 +9,7 @@ import pytest
 
 from tests.exits.injection.__main__ import TARGET, page
 from tests.exits.injection.drivers import DRIVERS
-from tests.exits.injection.outcomes import Outcome
+from tests.exits.injection.outcomes import Elsewhere, Outcome
 from tests.exits.injection.scene import VICTIM, Peer, Result, pki_for, profile
 from tests.exits.injection.secrets import own_secrets, shown
 from tests.exits.injection.table import QUESTIONS, Cell, Question, cells
@@ -37,7 +37,7 @@ def test_cell(cell: Cell, driver: str) -> None:
     result = DRIVERS[driver](cell)
     check_error(cell, result)
     asked = () if cell.question.of_task else result.exits.asked(VICTIM)
-    if cell.outcome.interrupts and driver == "asyncio":
+    if cell.outcome.interrupts and driver in ("asyncio", "in threads"):
         # the whole loop has ended, and with it everybody's sessions
         assert asked[: len(cell.asked) - len(cell.afterwards)] == cell.asked[: len(cell.asked) - len(cell.afterwards)]
     else:
@@ -118,6 +118,31 @@ def test_nobody_on_the_line_can_tell(cell: Cell, driver: str) -> None:
     assert expected is not None
     assert found.shape == expected.shape
     assert found.shape[-1] == (21, 2)  # an alert, unprotected: the server's own keys are not in force yet
+
+
+# ------------------------------------------------------------------------------------------------ BaseException
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("role", Role)
+def test_another_base_exception(role: Role, driver: str) -> None:
+    """Outwards from a plain method; a failure in a task of asyncio. The session ends, and the others go on."""
+
+    def act(call: ExitCall) -> Answer:
+        raise Elsewhere
+
+    question = next(item for item in QUESTIONS if item.phase is ExitPhase.CHECK_CERTIFICATE and item.role is role)
+    cell = Cell(question, Outcome("another BaseException", act, "failed (Elsewhere)"))
+    result = DRIVERS[driver](cell)
+    assert result.exits.asked(VICTIM) == cell.asked
+    assert result.others_go_on
+    assert result.peer is not None
+    if driver in ("by hand", "blocking"):
+        assert isinstance(result.raised, Elsewhere)
+        assert result.peer.alert is None
+    else:
+        check_error(cell, result)
+        assert result.peer.alert == cell.alert
 
 
 # ------------------------------------------------------------------------------------------------ answering twice

@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from tlsexit.alerts import AlertDescription
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled, ReturnCode
@@ -47,6 +47,14 @@ class Raising(Accepter):
 
     def get_certificate(self, call: GetCertificateCall) -> Answer:
         raise ZeroDivisionError("division by zero")
+
+
+class Hanging(Accepter):
+    """Never answers CheckCertificate."""
+
+    def check_certificate(self, call: CheckCertificateCall) -> Answer:
+        Event().wait()
+        return Handled()
 
 
 class Nonsense(Accepter):

@@ -63,7 +63,7 @@ class AnyName(_Before):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to connect to, and how. ``timeout`` and ``linger`` are in seconds.
+    """What to connect to, and how. ``timeout``, ``exit_timeout`` and ``linger`` are in seconds.
 
     ``source`` is sent and ``sink`` gets what arrives; without a source nothing is exchanged. After the end of the
     source the connection stays open until nothing has arrived for ``linger``. ``listener`` hears of each entry.
@@ -77,6 +77,7 @@ class Plan:
     exits: object = None
     application_exits: object = None
     timeout: float = 10.0
+    exit_timeout: float | None = None
     resume: bool = False
     source: BinaryIO | None = None
     sink: BinaryIO | None = None
@@ -102,7 +103,7 @@ class Client:
         plan = self._plan
         recorder = Recorder(time.perf_counter, plan.listener)
         task = TracedTask(plan.config, recorder.observer(Role.CLIENT, self._pki))
-        await arun(task, plan.exits, self._pki)
+        await arun(task, plan.exits, self._pki, exit_timeout=plan.exit_timeout)
         try:
             for last in (False, True) if plan.resume else (True,):
                 if self.outcomes:
@@ -112,7 +113,7 @@ class Client:
                 if not self.outcomes[-1].completed:
                     break
         finally:
-            await end_task(task, plan.exits, self._pki)
+            await end_task(task, plan.exits, self._pki, exit_timeout=plan.exit_timeout, await_timeout=plan.timeout)
             if self.outcomes:
                 self.outcomes[-1] = replace(self.outcomes[-1], entries=recorder.entries)
 
@@ -132,6 +133,7 @@ class Client:
                     task=task,
                     session=self._session,
                     handshake_timeout=plan.timeout,
+                    exit_timeout=plan.exit_timeout,
                     application_exits=plan.application_exits,
                 )
             completed = True

@@ -16,6 +16,7 @@ from tlsexit.cli.options import (
     PATH,
     credentials,
     exit_option,
+    exit_timeout_option,
     host_name,
     key_logger,
     load_exit,
@@ -56,6 +57,7 @@ from tlsexit.profile import Verify
     help="With --input: how long to wait for more once the input has ended.",
 )
 @exit_option("--exit", "exit_name", "the")
+@exit_timeout_option
 @application_option
 @click.option("--ladder", is_flag=True, help="Show the messages and phases as a diagram.")
 @click.option("--trace", is_flag=True, help="Show every message field by field as it passes, on standard error.")
@@ -140,6 +142,7 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
         exits=exits,
         application_exits=load_exit(options["application_spec"]),
         timeout=options["timeout"],
+        exit_timeout=options["exit_timeout"],
         resume=options["resume"],
         source=sys.stdin.buffer if options["send_input"] else None,
         sink=sys.stdout.buffer if options["send_input"] else None,

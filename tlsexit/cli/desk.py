@@ -58,6 +58,7 @@ class Plan:
     application_exits: object = None
     mode: Mode = Mode.COUNT
     timeout: float = 60.0
+    exit_timeout: float | None = None
     report: Callable[[str], None] = print
     on_end: Callable[[Outcome], None] = lambda outcome: None
     listener: Callable[[int], Callable[[Entry], None] | None] = lambda number: None

@@ -39,6 +39,14 @@ def exit_option(name: str, parameter: str, whose: str) -> Callable[[F], F]:
     )
 
 
+exit_timeout_option: Final = click.option(
+    "--exit-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Time for each answer of the exit, which is asked in threads of their own then. [default: unbounded]",
+)
+
+
 def credentials(command: F) -> F:
     """Add the options for the own certificate, key and password."""
     for option in reversed(

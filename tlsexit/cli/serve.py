@@ -17,6 +17,7 @@ from tlsexit.cli.options import (
     credentials,
     exit_option,
     exit_pin,
+    exit_timeout_option,
     parse_listening_address,
     suites_option,
     warn_of_weak,
@@ -63,6 +64,7 @@ HOST = "127.0.0.1"
 @click.option("--www", is_flag=True, help="Answer HTTP requests with a page about the session.")
 @click.option("--resumption/--no-resumption", default=True, show_default=True, help="Let clients resume sessions.")
 @exit_option("--exit", "exit_name", "the")
+@exit_timeout_option
 @application_option
 @click.option("--ladder", is_flag=True, help="Show each connection as a diagram when it is over.")
 @click.option("--trace", is_flag=True, help="Show every message field by field as it passes, on standard error.")
@@ -164,6 +166,7 @@ def _settings(options: dict[str, Any]) -> Settings:
         application_spec=options["application_spec"],
         mode=Mode.ECHO if options["echo"] else Mode.WWW if options["www"] else Mode.COUNT,
         timeout=options["timeout"],
+        exit_timeout=options["exit_timeout"],
         resumption=options["resumption"],
         key_log=options["key_log"],
         ladder=options["ladder"] or profile.trace == 1,

@@ -36,6 +36,7 @@ class Server:
             plan.exits,
             self._desk.pki,
             handshake_timeout=plan.timeout,
+            exit_timeout=plan.exit_timeout,
             shutdown_timeout=SHUTDOWN_TIMEOUT,
             application_exits=plan.application_exits,
         )
@@ -47,7 +48,7 @@ class Server:
     async def run(self) -> None:
         """Serve. Raises ``OSError`` if the address cannot be listened on, ``ExitFailed`` if StartTask fails."""
         plan = self._plan
-        await arun(self._task, plan.exits, self._desk.pki)
+        await arun(self._task, plan.exits, self._desk.pki, exit_timeout=plan.exit_timeout)
         try:
             server = await asyncio.get_running_loop().create_server(self._protocol, self._host, self._port)
             for sock in server.sockets:

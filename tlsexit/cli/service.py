@@ -43,6 +43,7 @@ class Settings:
     application_spec: str | None = None
     mode: Mode = Mode.COUNT
     timeout: float = 60.0
+    exit_timeout: float | None = None
     resumption: bool = True
     key_log: Path | None = None
     ladder: bool = False
@@ -91,6 +92,7 @@ def plan(
         application_exits=application,
         mode=settings.mode,
         timeout=settings.timeout,
+        exit_timeout=settings.exit_timeout,
         report=report or write,
         on_end=on_end,
         listener=lambda number: show.tracer(err, f"#{number} ") if settings.trace else None,
@@ -117,6 +119,7 @@ def service(worker: Worker, *, settings: Settings, out: Terminal, err: Terminal)
         pki=desk.pki,
         config=made.config,
         handshake_timeout=made.timeout,
+        exit_timeout=made.exit_timeout,
         make_task=desk.make_task,
         connect=lambda task, arrival: desk.connect(task, arrival.number, arrival.remote, arrival.local),
         on_failure=desk.on_failure,

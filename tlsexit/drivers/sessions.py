@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import cast
+from weakref import WeakSet
 
 from tlsexit.connection import Connection
 from tlsexit.drivers.drive import Pki, arun
@@ -43,6 +44,7 @@ class Sessions:
         self._application_exits = application_exits
         self._limit = limit
         self._live: dict[TlsProtocol, asyncio.Future[None]] = {}
+        self._coming: WeakSet[TlsProtocol] = WeakSet()
         self._handling: set[asyncio.Task[None]] = set()
         self.task = task
 
@@ -63,8 +65,15 @@ class Sessions:
         """
         loop = asyncio.get_running_loop()
 
+        def made(remote: Address, local: Address) -> Connection:
+            # not before: a loop that is being closed may drop a connection between accepting and making it
+            self._coming.discard(protocol)
+            self._live[protocol] = loop.create_future()
+            return connect(remote, local)
+
         def gone() -> Awaitable[None] | None:
-            self._live.pop(protocol).set_result(None)
+            if (live := self._live.pop(protocol, None)) is not None:
+                live.set_result(None)
             if on_over is not None:
                 on_over()
             return end_due(
@@ -79,7 +88,7 @@ class Sessions:
         streams = asyncio.StreamReaderProtocol(reader, self._handle, loop=loop)
         protocol = TlsProtocol(
             streams,
-            connect,
+            made,
             self._exits,
             self._pki,
             handshake_timeout=self._handshake_timeout,
@@ -89,12 +98,12 @@ class Sessions:
             on_outcome=on_outcome,
             on_end=gone,
         )
-        self._live[protocol] = loop.create_future()
+        self._coming.add(protocol)
         return protocol
 
     def close(self) -> None:
         """Close every session with close_notify, those whose handshake is going on too."""
-        for protocol in tuple(self._live):
+        for protocol in (*self._live, *self._coming):
             protocol.close()
 
     async def wait(self) -> None:

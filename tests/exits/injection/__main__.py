@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from tests.exits.injection.drivers import DRIVERS
 from tests.exits.injection.outcomes import ALWAYS, Outcome, outcomes
 from tests.exits.injection.table import QUESTIONS, Cell, Question, cells
 from tlsexit.alerts import alert_name
@@ -19,9 +20,9 @@ HEAD: Final = """\
 
 Written by `python -m tests.exits.injection` from the table in
 [tests/exits/injection/](../tests/exits/injection/table.py); do not edit. Every row is a test
-([tests/exits/test_injection.py](../tests/exits/test_injection.py)) that is run three times: with the questions
-answered by hand, over blocking sockets, and under asyncio. {cells} rows, {runs} runs. What an exit is and what it
-should answer is in [exits.md](exits.md).
+([tests/exits/test_injection.py](../tests/exits/test_injection.py)) that is run four times: with the questions
+answered by hand, over blocking sockets, and under asyncio with `async` methods and with plain ones in threads of
+their own. {cells} rows, {runs} runs. What an exit is and what it should answer is in [exits.md](exits.md).
 
 In every row, besides what the row says:
 
@@ -49,8 +50,9 @@ Three rules account for nearly everything:
 
 KeyboardInterrupt and SystemExit are no failures of an exit but somebody's wish to end the program: they go on outwards,
 after the connection has been closed without an alert and the exit has heard of the end. Under asyncio they end the
-loop, and with it every session of the process. Any other BaseException is treated likewise by a plain method, and
-is a failure like an exception in an `async` one.
+loop, and with it every session of the process. Any other BaseException that is no Exception, as the time-outs of some
+libraries are, goes outwards from a plain method too, where asyncio's loop reports it and goes on; from an `async`
+method, or out of a thread, it is a failure like an exception.
 
 An answer that is given a second time, or after the end, raises `LocalError` and changes nothing.
 """
@@ -66,7 +68,7 @@ def main() -> int:
 def page() -> str:
     """The whole page."""
     count = len(list(cells()))
-    parts = [HEAD.format(cells=count, runs=3 * count)]
+    parts = [HEAD.format(cells=count, runs=len(DRIVERS) * count)]
     for question in QUESTIONS:
         parts.append(f"\n## {title(question)}\n\n{_introduction(question)}\n\n")
         parts.append("| the exit | alert to the peer | asked afterwards | this end says |\n|---|---|---|---|\n")

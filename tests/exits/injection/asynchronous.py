@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 from warnings import catch_warnings, simplefilter
 
-from tests.exits.injection.scene import AsyncInjector, Listening, Peer, Result, Scene
+from tests.exits.injection.scene import AsyncInjector, Injector, Listening, Peer, Result, Scene
 from tests.exits.injection.table import PING, Cell
 from tests.support.streams import LOOPBACK
 from tlsexit.alerts import ExitFailed, TlsError
@@ -21,9 +21,18 @@ from tlsexit.exits.phases import ExitPhase
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
+def in_threads(cell: Cell) -> Result:
+    """Make the cell happen with plain methods, which have threads of their own so that they do not stop the loop."""
+    return _run(Scene(cell, Injector, in_threads=True))
+
+
 def under_asyncio(cell: Cell) -> Result:
-    """Make the cell happen. What stops the whole loop is kept as what was raised."""
-    scene = Scene(cell, AsyncInjector)
+    """Make the cell happen with ``async`` methods."""
+    return _run(Scene(cell, AsyncInjector))
+
+
+def _run(scene: Scene) -> Result:
+    """Play the scene; what stops the whole loop is kept as what was raised."""
     with Listening(scene.result):
         try:
             asyncio.run(_play(scene))

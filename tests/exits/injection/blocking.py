@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
+from tests.exits.injection.outcomes import Elsewhere
 from tests.exits.injection.scene import Injector, Listening, Peer, Result, Scene
 from tests.exits.injection.table import PING, Cell
 from tlsexit.alerts import ExitFailed, TlsError
@@ -43,7 +44,7 @@ def _play(scene: Scene, lines: list[_Line]) -> None:
     if scene.has_victim:
         try:
             _open(scene, lines, victim=True).close()
-        except (TlsError, KeyboardInterrupt, SystemExit) as error:
+        except (TlsError, KeyboardInterrupt, SystemExit, Elsewhere) as error:
             scene.result.raised = error
     later = _open(scene, lines)
     scene.result.others_go_on = _ping(first) and _ping(later)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.exits.injection.outcomes import Elsewhere
 from tests.exits.injection.scene import InjectorByHand, Listening, Peer, Result, Scene
 from tests.exits.injection.table import PING, Cell
 from tlsexit.alerts import ExitFailed
@@ -51,7 +52,7 @@ def _meet(scene: Scene) -> None:
         victim.talk()
         connection.close()
         victim.talk()
-    except (KeyboardInterrupt, SystemExit) as error:
+    except (KeyboardInterrupt, SystemExit, Elsewhere) as error:
         # as the drivers do: the connection ends, and the last question is not put twice
         scene.result.raised = error
         if connection.closed:

@@ -31,6 +31,10 @@ _BYTES: Final[Any] = SECRET  # where the type says something else
 _TEXT: Final[Any] = PASSWORD
 
 
+class Elsewhere(BaseException):
+    """What is no Exception and means nothing to tlsexit, like the time-outs of some libraries."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Something bad. ``act`` takes the call and returns what the exit returns, or raises; :data:`HANG` never returns.

@@ -264,8 +264,9 @@ class KeepingTask(Task):
 class Scene:
     """The parts of a cell that are the same under every driver."""
 
-    def __init__(self, cell: Cell, shape: type[Injector]) -> None:
+    def __init__(self, cell: Cell, shape: type[Injector], *, in_threads: bool = False) -> None:
         self.cell = cell
+        self._in_threads = in_threads
         self.question = cell.question
         self.role = self.question.role or Role.CLIENT
         self.exits = injector(cell, shape)
@@ -291,7 +292,7 @@ class Scene:
     @property
     def exit_timeout(self) -> float | None:
         """The bound for the session that meets the failure; without need the exits stay in their thread."""
-        return EXIT_TIMEOUT if self.cell.outcome.hangs else None
+        return EXIT_TIMEOUT if self.cell.outcome.hangs else 60.0 if self._in_threads else None
 
     @property
     def has_victim(self) -> bool:
