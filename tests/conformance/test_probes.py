@@ -25,6 +25,7 @@ NEVER = {
 """Probes that say nothing about tlsexit, and why; the peers have an answer to them."""
 
 
+_WEAK = ("rc4", "null", "anonymous", "export", "des")
 WARNINGS = {
     "server/A.5/anonymous-on": "the configuration called everything has anonymous suites, on purpose",
     "server/D.4/export-on": "and export suites",
@@ -32,6 +33,9 @@ WARNINGS = {
     "client/7.2.1/truncated-session": "as the server",
     "client/A.5/anonymous": "as the server",
     "client/D.4/export": "as the server",
+    "server/attacks/freak": "and those with temporary RSA keys",
+    **{f"{role}/attacks/weak-{kind}": "and all the weak ones" for role in ("server", "client") for kind in _WEAK},
+    "client/attacks/triple-handshake": "the configuration called v2-hello sends no extensions",
     "client/E/old-hello": "the configuration called v2-hello is told to send it",
 }
 """What warns of tlsexit, and why it may."""

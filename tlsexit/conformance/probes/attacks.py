@@ -25,7 +25,7 @@ from tlsexit.conformance.actions import (
     skip,
     through,
 )
-from tlsexit.conformance.expect import Alternative, alert, closed, refusal, said, silent, still_open
+from tlsexit.conformance.expect import Alternative, alert, closed, refusal, said, silent, still_open, unreadable
 from tlsexit.conformance.model import ATTACKS, Group, Probe
 from tlsexit.conformance.needs import (
     APPLICATION,
@@ -54,6 +54,8 @@ from tlsexit.puppet.steps import (
 )
 
 section = Group(ATTACKS)
+
+_NO_4: Final = "it knows no TLS 4"
 
 OPEN: Final = (handshake(), established())
 REQUEST: Final = b"GET / HTTP/1.0\r\n\r\n"
@@ -165,7 +167,7 @@ def _intolerance() -> Iterator[Probe]:
     """Servers that fall over what they do not know keep everybody from getting on."""
     meaning = "Clients that offer more than this server knows cannot connect."
     for version in (0x0302, 0x0303, 0x0304, 0x03FF, 0x0400):
-        more: tuple[Alternative, ...] = (alert(70).noted("it knows no TLS 4"),) if version == 0x0400 else ()
+        more: tuple[Alternative, ...] = (alert(70).noted(_NO_4), unreadable().noted(_NO_4)) if version == 0x0400 else ()
         yield section.server(
             f"version-intolerance-{version:04x}",
             f"client_version 0x{version:04X} is answered",

@@ -36,6 +36,8 @@ from tlsexit.puppet.steps import client_hello, server_hello
 
 section = Group("7.4.1.3")
 
+_NO_4: Final = "it knows no TLS 4"
+
 FIXED_RANDOM: Final = bytes(range(32))
 """A client's random that is the same each time."""
 
@@ -171,7 +173,7 @@ RESUMED: Final = (*completed_and_closed(), connect(resume=By.ID))
 
 def _versions() -> Iterator[Probe]:
     for version in (0x0301, 0x0302, 0x0303, 0x0304, 0x03FF, 0x0400):
-        beyond = (alert(70).noted("it knows no TLS 4"),) if version == 0x0400 else ()
+        beyond = (alert(70).noted(_NO_4), unreadable().noted(_NO_4)) if version == 0x0400 else ()
         yield section.server(
             f"version-{version:04x}",
             f"client_version 0x{version:04X} is answered with the highest version that both have",
