@@ -12,7 +12,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from tlsexit.alerts import LocalError
 from tlsexit.drivers.monitor import Service, Worker
+from tlsexit.drivers.monitor.messages import MAX_LINE
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
 from tlsexit.exits.calls import ExitCall
 from tlsexit.exits.context import TaskContext
@@ -137,6 +139,11 @@ async def obey(order: str, worker: Worker) -> str:
 
         with open("/dev/null", encoding="ascii") as lowest:
             resource.setrlimit(resource.RLIMIT_NOFILE, (lowest.fileno(), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    if order == "tell too much":
+        try:
+            worker.tell("x" * MAX_LINE)
+        except LocalError as error:
+            return str(error)
     if order == "nonsense":
         worker._writer.write(b"[]\n")  # type: ignore[attr-defined]
     return order

@@ -69,12 +69,11 @@ class Scene:
         pem = folder / "own.pem"
         if not pem.exists():
             pem.write_bytes(pki().server.chain_pem + pki().server.key_pem())
-        settings = {"pem": pem, "folder": folder, **options.pop("settings", {})}
+        self.service = options.pop("service", service)
+        self.settings = {"pem": pem, "folder": folder, **options.pop("settings", {})}
         self.events: list[Event] = []
         self._news = asyncio.Event()
-        self.monitor = Monitor(
-            options.pop("service", service), settings, limits=limits, on_event=self._on_event, **options
-        )
+        self.monitor = Monitor(self.service, self.settings, limits=limits, on_event=self._on_event, **options)
         self.port = 0
 
     def _on_event(self, event: Event) -> None:

@@ -209,6 +209,28 @@ def test_hundreds_of_sockets_leave_nothing_behind(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ misuse
 
 
+def test_a_listener_that_fails_changes_nothing(tmp_path: Path) -> None:
+    """And neither does a service that tells too much."""
+
+    def fail(event: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    async def work() -> None:
+        reported: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: reported.append(context))
+        it = Scene(tmp_path, ONE)
+        monitor = Monitor(it.service, it.settings, limits=ONE, on_event=fail)
+        async with monitor:
+            ((_, it.port),) = await monitor.listen("127.0.0.1", 0)
+            client = await it.connect()
+            assert await client.ask("tell too much") == "a told value has at most 8388608 bytes as JSON"
+            assert await client.ask("hello") == "hello"
+            await client.close()
+        assert {context["message"] for context in reported} == {"on_event of a monitor failed"}
+
+    play(work())
+
+
 def test_what_no_worker_could_have_is_refused() -> None:
     def local() -> None:
         """Nobody else can import this."""
