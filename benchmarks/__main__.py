@@ -24,7 +24,7 @@ BREAKDOWNS = {
     "resumption": Handshake(resumed=True),
 }
 
-SETTLED = {"byte": 1000, "certificate": 4, "connection": 100}
+SETTLED = {"byte": 1000, "certificate": 4, "connection": 1000}
 """From which size on a cost per unit should be flat, by what is counted."""
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import inspect
+import sys
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from tlsexit.exits.context import SessionContext
 from tlsexit.handshake.negotiation import Negotiation
 from tlsexit.profile import Profile
 from tlsexit.session import Session
-from tlsexit.values import evolve
+from tlsexit.values import evolve, quicken
 
 NAMES = [field.name for field in fields(SessionContext)]
 
@@ -69,3 +71,73 @@ def test_what_checks_itself_is_refused() -> None:
 def test_the_classes_it_is_used_for_check_nothing(cls: type[Any]) -> None:
     assert not hasattr(cls, "__post_init__")
     assert hasattr(Profile, "__post_init__")
+
+
+# ------------------------------------------------------------------------------------------------ making values
+
+QUICK = [
+    cls
+    for name, module in sorted(sys.modules.items())
+    if name.startswith("tlsexit.")
+    for cls in vars(module).values()
+    if isinstance(cls, type) and cls.__module__ == name and hasattr(vars(cls).get("__init__"), "__wrapped__")
+]
+
+
+def test_most_of_what_a_handshake_makes_is_quick() -> None:
+    names = {cls.__name__ for cls in QUICK}
+    assert {"AwaitServerHello", "Send", "Answered", "SessionContext", "ClientHello", "Handled"} <= names
+
+
+@pytest.mark.parametrize("cls", QUICK, ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
+def test_the_signature_stays(cls: type[Any]) -> None:
+    quick = inspect.signature(cls.__init__, follow_wrapped=False).parameters.values()
+    slow = inspect.signature(cls.__init__.__wrapped__).parameters.values()
+    assert [(p.name, p.kind) for p in quick] == [(p.name, p.kind) for p in slow]
+    made = {field.name for field in fields(cls) if field.default_factory is not MISSING}
+    assert [p.default for p in quick if p.name not in made] == [p.default for p in slow if p.name not in made]
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Base):
+    second: int = 2
+    third: list[int] = field(default_factory=list)
+    fourth: int = field(default=4, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.first < 0:
+            raise ValueError("less than nothing")
+
+
+SLOW = Whole.__init__
+quicken(__name__)
+
+
+@given(first=st.integers(), others=st.dictionaries(st.sampled_from(["second", "third", "fourth"]), st.integers()))
+def test_it_makes_what_the_dataclass_makes(first: int, others: dict[str, Any]) -> None:
+    slow = object.__new__(Whole)
+    try:
+        SLOW(slow, first, **others)
+    except ValueError:
+        with pytest.raises(ValueError, match="less than nothing"):
+            Whole(first, **others)
+        return
+    quick = Whole(first, **others)
+    assert quick == slow
+    with pytest.raises(AttributeError):
+        quick.second = 3  # type: ignore[misc]
+
+
+def test_each_gets_a_default_of_its_own() -> None:
+    assert Whole(1).third is not Whole(1).third
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2, [], 4), (1, 2, [], 4, 5)])
+def test_wrong_arguments_are_refused(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError):
+        Whole(*arguments)

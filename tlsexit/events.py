@@ -9,6 +9,7 @@ from tlsexit.alerts import TlsError
 from tlsexit.constants import ContentType
 from tlsexit.exits.context import SessionContext
 from tlsexit.exits.phases import ExitPhase
+from tlsexit.values import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,5 @@ class PhaseSeen:
 
 
 Observation = MessageSeen | PhaseSeen
+
+quicken(__name__)

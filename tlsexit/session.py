@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tlsexit.values import quicken
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -99,3 +101,6 @@ class MemorySessionStore:
 
     def remove(self, session_id: bytes) -> None:
         self._sessions.pop(session_id, None)
+
+
+quicken(__name__)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from tlsexit.crypto.suites import CipherSuite
+from tlsexit.values import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +114,6 @@ def _cipher(keys: DirectionKeys) -> Cipher[CBC] | Cipher[None] | None:
         return None
     algorithm = _ALGORITHMS[cipher.name](keys.key)
     return Cipher(algorithm, CBC(keys.iv)) if cipher.is_block else Cipher(algorithm, None)
+
+
+quicken(__name__)

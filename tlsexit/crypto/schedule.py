@@ -13,6 +13,7 @@ from tlsexit.constants import MASTER_SECRET_LENGTH, VERIFY_DATA_LENGTH, Role
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.prf import prf
 from tlsexit.crypto.suites import CipherSuite
+from tlsexit.values import quicken
 
 _FINISHED_LABELS: Final = {Role.CLIENT: b"client finished", Role.SERVER: b"server finished"}
 
@@ -108,3 +109,6 @@ def _cut(block: bytes, sizes: tuple[int, ...]) -> list[bytes]:
         pieces.append(block[start : start + size])
         start += size
     return pieces
+
+
+quicken(__name__)

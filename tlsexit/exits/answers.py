@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tlsexit.alerts import AlertDescription
 from tlsexit.exits.phases import ExitPhase
+from tlsexit.values import quicken
 
 
 class ReturnCode(IntEnum):
@@ -84,3 +85,6 @@ def is_recognised(phase: ExitPhase, reason: object) -> bool:
     in GetPreSharedKey and bad_certificate_status_response (RFC 6066 §8) in CheckCertificate.
     """
     return isinstance(reason, int) and (reason in REFUSAL_ALERTS or reason == _PHASE_REFUSALS.get(phase))
+
+
+quicken(__name__)

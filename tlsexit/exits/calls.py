@@ -31,6 +31,7 @@ from tlsexit.exits.forms import (
 )
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.profile import Profile, Verify
+from tlsexit.values import quicken
 
 MAX_SCT_BYTES: Final = 2**15
 """What the SCTs of a ServerHello may take up: half of its extensions, which share 2^16-1 bytes."""
@@ -373,3 +374,5 @@ ExitCall = (
     | EndSessionCall
     | EndTaskCall
 )
+
+quicken(__name__)

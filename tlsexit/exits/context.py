@@ -12,6 +12,7 @@ from tlsexit.alerts import LocalError
 from tlsexit.constants import Role
 from tlsexit.exits.forms import CAList, load_certificate
 from tlsexit.profile import Profile
+from tlsexit.values import quicken
 
 PUBLIC_AREA_SIZE: Final = 4096
 """Bytes of the area that all sessions of a task share."""
@@ -116,3 +117,6 @@ def padded_global_area(value: object) -> bytes:
     if len(value) > GLOBAL_AREA_SIZE:
         raise LocalError(f"the global area has {GLOBAL_AREA_SIZE} bytes, not {len(value)}")
     return bytes(value).ljust(GLOBAL_AREA_SIZE, b"\0")
+
+
+quicken(__name__)

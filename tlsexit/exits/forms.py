@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 
 from tlsexit.alerts import BadCertificate, DecodeError, LocalError
 from tlsexit.crypto.suites import KeyType
+from tlsexit.values import quicken
 from tlsexit.wire import Message, Opaque, Uint, Vector, build, parse
 
 LIBRARY_ERRORS: Final = (
@@ -163,3 +164,6 @@ def _check_name(der: bytes) -> None:
         x509.Name.from_bytes(der)
     except LIBRARY_ERRORS as error:
         raise LocalError("CA list: an authority is not a DER Name") from error
+
+
+quicken(__name__)

@@ -14,6 +14,7 @@ from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.events import Event
 from tlsexit.exits.calls import ExitCall
 from tlsexit.session import Session
+from tlsexit.values import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +116,5 @@ Action = (
     | Remember
     | Emit
 )
+
+quicken(__name__)

@@ -44,6 +44,7 @@ from tlsexit.handshake.enums import ECCurveType
 from tlsexit.handshake.keyexchange import ClientKeyExchange, ServerKeyExchange
 from tlsexit.handshake.negotiation import Negotiation
 from tlsexit.profile import Profile
+from tlsexit.values import quicken
 from tlsexit.wire import Leaf, build
 
 _SHORTEST_RSA_BITS: Final = 8 * (48 + 11 - 1)
@@ -339,3 +340,6 @@ def _number(value: bytes) -> int:
 
 def _bytes(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+quicken(__name__)

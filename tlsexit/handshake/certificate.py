@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tlsexit.exits.forms import CA_LIST, CERTIFICATE_LIST
 from tlsexit.handshake.enums import CertificateStatusType, HandshakeType
+from tlsexit.values import quicken
 from tlsexit.wire import Message, Opaque, Uint, Variant
 
 
@@ -85,3 +86,5 @@ CERTIFICATE_STATUS = Variant(
     # select (status_type) { case ocsp: OCSPResponse; } response; opaque OCSPResponse<1..2^24-1>;
     {CertificateStatusType.OCSP: Opaque(1, 2**24 - 1)},
 )
+
+quicken(__name__)

@@ -17,6 +17,7 @@ from tlsexit.alerts import IllegalParameter
 from tlsexit.constants import Role
 from tlsexit.exits.forms import DISTINGUISHED_NAME
 from tlsexit.handshake.enums import CertificateStatusType, ExtensionType, IdentifierType, NameType
+from tlsexit.values import quicken
 from tlsexit.wire import (
     Enumerated,
     Fixed,
@@ -264,3 +265,5 @@ BODIES: Final[Mapping[Role, Mapping[int, Leaf[object]]]] = {
     },
 }
 """The grammar of each known body, by who sends the hello it is in."""
+
+quicken(__name__)

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tlsexit.constants import VERIFY_DATA_LENGTH
 from tlsexit.handshake.enums import HandshakeType
+from tlsexit.values import quicken
 from tlsexit.wire import Fixed, Message, Opaque, Uint
 
 
@@ -65,3 +66,5 @@ NEXT_PROTOCOL = Message(
     # opaque padding<0..255>;
     padding=Opaque(0, 255),
 )
+
+quicken(__name__)

@@ -13,6 +13,7 @@ from tlsexit.handshake.inputs import Input
 from tlsexit.handshake.states import State
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.handshake.v2hello import build_v2_client_hello
+from tlsexit.values import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,6 @@ class Flight:
     def then(self, state: State, *actions: Action) -> Step:
         """Return the step that sends the flight, does ``actions`` and goes to ``state``."""
         return Step(state, (*self.actions, *actions))
+
+
+quicken(__name__)

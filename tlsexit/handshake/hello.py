@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from tlsexit.handshake.enums import HandshakeType
 from tlsexit.handshake.extensions import EXTENSIONS, Extension
+from tlsexit.values import quicken
 from tlsexit.wire import Fixed, Message, Opaque, OptionalTail, Uint, Vector
 
 __all__ = [
@@ -128,3 +129,5 @@ class ServerHelloDone:
 
 # struct { } ServerHelloDone;
 SERVER_HELLO_DONE = Message(ServerHelloDone)
+
+quicken(__name__)

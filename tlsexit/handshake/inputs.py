@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from tlsexit.alerts import ExitFailed
 from tlsexit.exits.calls import ExitCall
+from tlsexit.values import quicken
 
 M = TypeVar("M")
 
@@ -56,3 +57,5 @@ class Refused:
 
 
 Input = Start | Renegotiate | RenegotiationRefused | Received[Any] | ChangeCipherSpecReceived | Answered | Refused
+
+quicken(__name__)

@@ -12,6 +12,7 @@ from typing import ClassVar, TypeVar
 from tlsexit.alerts import DecodeError
 from tlsexit.handshake.certificate import SIGNATURE
 from tlsexit.handshake.enums import ECCurveType, HandshakeType
+from tlsexit.values import quicken
 from tlsexit.wire import Enumerated, Fixed, Leaf, Message, Opaque, Rest, Uint, build, parse, parse_prefix
 
 P = TypeVar("P")
@@ -310,3 +311,6 @@ def parse_client_key_exchange(grammar: Leaf[P], message: ClientKeyExchange) -> P
 def build_client_key_exchange(grammar: Leaf[P], value: P) -> ClientKeyExchange:
     """Return the message that holds ``value``."""
     return ClientKeyExchange(build(grammar, value, "ClientKeyExchange"))
+
+
+quicken(__name__)

@@ -12,6 +12,7 @@ from tlsexit.handshake import extensions as ext
 from tlsexit.handshake.enums import ExtensionType
 from tlsexit.handshake.extensions import Extension
 from tlsexit.handshake.hello import ClientHello
+from tlsexit.values import quicken
 from tlsexit.wire import Leaf, parse
 
 UNCOMPRESSED: Final = 0
@@ -121,3 +122,6 @@ def check_not_weakened(previous: FinishedPair | None, suite: CipherSuite, encryp
     """A renegotiation may not go back to MAC-then-encrypt (RFC 7366 §3.1)."""
     if previous is not None and previous.encrypt_then_mac and suite.cipher.is_block and not encrypt_then_mac:
         raise HandshakeFailure("the renegotiation drops encrypt_then_mac")
+
+
+quicken(__name__)

@@ -37,6 +37,7 @@ from tlsexit.handshake.inputs import Received
 from tlsexit.handshake.negotiation import ClientOffer, FinishedPair, Negotiation, SecurityParameters
 from tlsexit.handshake.transcript import Transcript
 from tlsexit.session import Session
+from tlsexit.values import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,3 +429,6 @@ class Established(State):
 @dataclass(frozen=True, slots=True)
 class Closed(State):
     """Over; nothing is accepted any more."""
+
+
+quicken(__name__)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tlsexit.alerts import ALWAYS_FATAL, AlertLevel, IllegalParameter, alert_name
 from tlsexit.constants import MAX_CIPHERTEXT, MAX_COMPRESSED, MAX_PLAINTEXT
 from tlsexit.records.record import Record
+from tlsexit.values import quicken
 from tlsexit.wire import Message, Opaque, Uint, build, parse
 
 
@@ -87,3 +88,6 @@ def parse_change_cipher_spec(fragment: bytes) -> ChangeCipherSpec:
 def build_change_cipher_spec() -> bytes:
     """Return the body of a ChangeCipherSpec record."""
     return build(CHANGE_CIPHER_SPEC, ChangeCipherSpec(), "ChangeCipherSpec")
+
+
+quicken(__name__)

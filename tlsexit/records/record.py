@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tlsexit.constants import ContentType
+from tlsexit.values import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,6 @@ def type_name(content_type: int) -> str:
         return f"{ContentType(content_type).name.lower()}({content_type})"
     except ValueError:
         return f"unknown type({content_type})"
+
+
+quicken(__name__)
