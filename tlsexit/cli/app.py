@@ -11,6 +11,7 @@ from tlsexit.cli.c_exit import c_exit
 from tlsexit.cli.conform import conform
 from tlsexit.cli.connect import connect
 from tlsexit.cli.exit_server import exit_server
+from tlsexit.cli.fuzz import fuzz, replay
 from tlsexit.cli.handshake import handshake
 from tlsexit.cli.phases import phases
 from tlsexit.cli.pki import pki
@@ -53,5 +54,5 @@ def cli() -> None:
     """
 
 
-for command in (handshake, connect, serve, conform, pki, profile, suites, phases, c_exit, exit_server):
+for command in (handshake, connect, serve, conform, pki, profile, suites, phases, c_exit, exit_server, fuzz, replay):
     cli.add_command(command)

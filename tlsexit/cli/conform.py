@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tlsexit.cli import codes
-from tlsexit.cli.options import PATH, on_terminal, parse_address, parse_listening_address, warn
+from tlsexit.cli.options import PATH, warn
 from tlsexit.cli.problems import Problem, usage_problems
+from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, server_target
 
 if TYPE_CHECKING:
     from tlsexit.conformance.model import Probe
-    from tlsexit.conformance.pki import Workshop
     from tlsexit.conformance.results import Report
     from tlsexit.conformance.targets import Target
 
@@ -103,26 +103,8 @@ def conform(ctx: click.Context, compared: tuple[Path, Path] | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask before sending to another machine.")
 def server(target: tuple[str, ...], **options: Any) -> None:
     """Probe a server: HOST:PORT, or a command that starts it, in which {port} becomes the port."""
-    from tlsexit.conformance.targets import PORT, CommandServerTarget, ServerTarget
-
-    made: Target
-    if len(target) == 1 and PORT not in target[0]:
-        host, port = parse_address(target[0])
-        rate = options["rate"]
-        address = ServerTarget(host, port, rate=rate)
-        if not address.local:
-            warn(f"the probes send malformed and hostile messages to {address.name}; test only what is yours")
-            if not options["yes"]:
-                if not on_terminal():
-                    raise Problem(f"{address.name} is another machine; say --yes if it is yours")
-                click.confirm("Go on?", abort=True, err=True)
-            if rate is None:
-                address = ServerTarget(host, port, rate=20.0)
-        made = address
-    else:
-        if not any(PORT in word for word in target):
-            raise Problem(f"the command does not say where its port goes; write {PORT} in its place")
-        made = CommandServerTarget(target, rate=options["rate"])
+    what = "the probes send malformed and hostile messages"
+    made = server_target(target, rate=options["rate"], yes=options["yes"], what=what)
     _finish([_run(made, options)], options)
 
 
@@ -136,14 +118,7 @@ def client(command: tuple[str, ...], **options: Any) -> None:
 
     Without a command, or with one that does not name {port}, the client is awaited at --listen.
     """
-    from tlsexit.conformance.targets import PORT, ClientTarget
-
-    host, port = ("127.0.0.1", 0)
-    if options["listen"] is not None:
-        host, port = parse_listening_address(options["listen"], host)
-    elif not any(PORT in word for word in command):
-        raise Problem(f"say where the client connects to: {PORT} in its command, or --listen")
-    _finish([_run(ClientTarget(command, host=host, port=port), options)], options)
+    _finish([_run(client_target(command, options["listen"]), options)], options)
 
 
 @conform.command("self", epilog=EPILOG)
@@ -151,13 +126,10 @@ def client(command: tuple[str, ...], **options: Any) -> None:
 @run_options
 def self_(configurations: tuple[str, ...], **options: Any) -> None:
     """Probe tlsexit itself, in this process, under one or more of its CONFIGURATIONS."""
-    from tlsexit.conformance.engine import CONFIGURATIONS, EngineTarget
+    from tlsexit.conformance.engine import CONFIGURATIONS
 
-    unknown = [name for name in configurations if name not in CONFIGURATIONS]
-    if unknown:
-        raise Problem(f"there is no configuration {unknown[0]}; there are {', '.join(CONFIGURATIONS)}")
-    workshop = _workshop(options["folder"])
-    made = [EngineTarget(name, workshop) for name in configurations or CONFIGURATIONS]
+    workshop = load_or_make_workshop(options["folder"])
+    made = [own_target(name, workshop) for name in configurations or CONFIGURATIONS]
     _finish([_run(target, options) for target in made], options)
 
 
@@ -230,15 +202,6 @@ def _selected(patterns: tuple[str, ...], wanted: tuple[str, ...]) -> list[Probe]
     return found
 
 
-def _workshop(folder: Path | None) -> Workshop:
-    from tlsexit.conformance.pki import load_workshop, workshop
-
-    if folder is None:
-        return workshop()
-    with usage_problems():
-        return load_workshop(folder)
-
-
 def _run(target: Target, options: dict[str, Any]) -> Report:
     """Run the probes against one target."""
     from dataclasses import replace
@@ -253,7 +216,7 @@ def _run(target: Target, options: dict[str, Any]) -> Report:
     from tlsexit.conformance.targets import Unreachable
 
     probes = [probe for probe in _selected(options["patterns"], options["wanted"]) if probe.tests is target.tests]
-    workshop = _workshop(options["folder"])
+    workshop = load_or_make_workshop(options["folder"])
     terms = Terms(
         reading=Reading(options["profile"]),
         patience=options["timeout"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -60,8 +60,13 @@ def signs(out: Console) -> Signs:
 
 def print_ladder(out: Console, outcome: Outcome, titles: tuple[str, str] = ("client", "server")) -> None:
     """Print the diagram."""
+    print_diagram(out, outcome.entries, titles)
+
+
+def print_diagram(out: Console, entries: Sequence[Entry], titles: tuple[str, str] = ("client", "server")) -> None:
+    """Print the diagram of what was observed."""
     width = min(out.width, WIDEST)
-    diagram = ladder(outcome.entries, width=width, signs=signs(out), titles=titles, times=width >= 90)
+    diagram = ladder(entries, width=width, signs=signs(out), titles=titles, times=width >= 90)
     for line in diagram:
         out.print(styled(line))
 

@@ -138,6 +138,8 @@ class Program(ConnectionEngine):
         self._heard = b""
         self.crashed: str | None = None
         """What its code raised, where another server would have died."""
+        self.received = b""
+        """All the application data that has arrived."""
         self._asks = configuration.asks
         self._closes = configuration.closes
         super().__init__(connection, None, pki)
@@ -162,6 +164,7 @@ class Program(ConnectionEngine):
 
     def _on_data(self, data: bytes) -> None:
         self._heard += data
+        self.received += data
         if self.connection.role is Role.SERVER and self._heard.endswith(b"\r\n\r\n"):
             self._heard = b""
             if self._asks:

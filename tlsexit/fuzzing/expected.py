@@ -21,6 +21,12 @@ class Answer(Enum):
     UNFINISHED = "unfinished"
     """The handshake does not complete; the peer may well wait for more first."""
 
+    REFUSED_LATER = "refused later"
+    """A refusal, yet not before Finished: nobody may learn earlier that something is wrong."""
+
+    NOT_RESUMED = "not resumed"
+    """A full handshake, or a refusal."""
+
     CLOSED = "closed"
     """The end, without an alert that would blame anybody."""
 

@@ -22,7 +22,7 @@ from tlsexit.fuzzing import expected as ex
 from tlsexit.fuzzing.expected import Answer, Expected
 from tlsexit.fuzzing.layout import Field, is_number, kind_of, lay_out, splice
 from tlsexit.handshake.enums import HandshakeType
-from tlsexit.handshake.extensions import Extension
+from tlsexit.handshake.extensions import RENEGOTIATION_INFO, Extension
 from tlsexit.wire import Enumerated, Message, Opaque, Vector
 
 
@@ -377,7 +377,7 @@ def _of_field(field: Field) -> Iterator[Mutation]:
             yield Mutation(Kind.REORDERED, path)
         yield Mutation(Kind.ADDED, path, 0x0A0A)
         yield Mutation(Kind.ADDED, path, 0xFAFA, bytes(40))
-    if ".extension_data" in kind and kind.endswith(".body"):
+    if field.leaf is RENEGOTIATION_INFO:
         yield Mutation(Kind.CONTENT, path, content=b"\x0c" + bytes(12))
 
 

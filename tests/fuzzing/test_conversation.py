@@ -1,0 +1,126 @@
+"""Conversations with the healthy engine: honest ones complete, dishonest ones are refused as they have to be."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from tlsexit.alerts import LocalError
+from tlsexit.conformance.catalogue import by_id
+from tlsexit.conformance.engine import EngineTarget
+from tlsexit.conformance.pki import workshop
+from tlsexit.constants import Role
+from tlsexit.fuzzing import as_code, script
+from tlsexit.fuzzing.conversation import Terms
+from tlsexit.fuzzing.departures import Plan, sweep
+from tlsexit.fuzzing.minimal import minimal
+from tlsexit.fuzzing.mutation import Kind, Mutation
+from tlsexit.fuzzing.plans import Abilities, full, handshake, plans, renegotiated, resumed
+from tlsexit.fuzzing.play import Played, play, rehearse
+from tlsexit.fuzzing.script import Leg, Move, Script
+from tlsexit.fuzzing.sealings import SEALINGS
+from tlsexit.fuzzing.words import WORDS
+
+SUITES = (0x002F, 0x0005, 0x0002, 0x000A, 0x0033, 0x0013, 0xC013, 0xC009)
+TARGETS = {Role.SERVER: "server-everything", Role.CLIENT: "client-everything"}
+NAMES = {"Script": Script, "Leg": Leg, "Move": Move, "Mutation": Mutation, "Kind": Kind, "Role": Role}
+
+
+def played(made: Script) -> Played:
+    target = EngineTarget(TARGETS[made.role.peer])
+    return play(target.lane(), made, Terms(workshop().shown_by(made.role)))
+
+
+@pytest.mark.parametrize("tests", Role)
+def test_honest_plans_complete(tests: Role) -> None:
+    found = Abilities(tests, SUITES, tickets=True, renegotiates=True)
+    made = plans(found)
+    assert len({(plan.suite, plan.rich) for plan in made}) >= 14
+    for plan in made:
+        result = played(plan)
+        assert not result.findings
+        assert result.complete
+        assert len(result.conversations) == len(plan.legs)
+        assert all(item.turns.complete for item in result.conversations), plan
+
+
+@pytest.mark.parametrize("role", Role)
+def test_sessions_are_resumed_and_handshakes_repeated(role: Role) -> None:
+    assert played(resumed(role, 0x002F)).conversations[1].puppet.resumed
+    assert played(renegotiated(role, 0x002F)).conversations[0].turns.complete == 2
+
+
+def swept(tests: Role, number: int) -> list[Script]:
+    target = EngineTarget(TARGETS[tests])
+    lane, terms = target.lane(), Terms(workshop().shown_by(tests.peer))
+    made = [Plan(plan, rehearse(lane, plan, terms)[1]) for plan in plans(Abilities(tests, SUITES, renegotiates=True))]
+    return list(islice(sweep(tuple(made)), number))
+
+
+@pytest.mark.parametrize("tests", Role)
+def test_a_sweep_finds_nothing_wrong_with_the_healthy_engine(tests: Role) -> None:
+    """Every kind of departure once: whatever is found here is a bug, in the engine or in the fuzzer."""
+    lane, terms = EngineTarget(TARGETS[tests]).lane(), Terms(workshop().shown_by(tests.peer))
+    for made in swept(tests, 300):
+        result = play(lane, made, terms)
+        assert not result.findings, f"{made}\n{result.findings}"
+
+
+def test_scripts_go_to_json_and_back_and_print_as_code() -> None:
+    for made in swept(Role.SERVER, 120):
+        assert script.loads(script.dumps(made)) == made
+        assert eval(as_code(made), dict(NAMES)) == made
+        assert str(made).startswith("as client over TLS_")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 2}',
+        '{"format": 1, "role": "client", "suite": "?", "legs": []}',
+        '{"format": 1, "role": "client", "suite": "TLS_RSA_WITH_AES_128_CBC_SHA", "legs": [{"moves": [{"say": "x"}]}]}',
+    ],
+)
+def test_what_is_no_script_is_refused(text: str) -> None:
+    with pytest.raises(LocalError, match="script"):
+        script.loads(text)
+
+
+def test_every_requirement_named_is_in_the_catalogue() -> None:
+    for seal in SEALINGS.values():
+        assert set(seal.expected.requirements) <= by_id().keys()
+    target = EngineTarget("server-everything")
+    for made in swept(Role.SERVER, 250):
+        for conversation in play(target.lane(), made, Terms(workshop().clients)).conversations:
+            if conversation.spoilt is not None:
+                assert set(conversation.spoilt.requirements) <= by_id().keys()
+
+
+def test_the_same_script_says_the_same_bytes() -> None:
+    made = full(Role.CLIENT, 0x002F)
+    first, second = (played(made).conversations[0].sent[0] for _ in range(2))
+    assert first == second != b""
+
+
+def test_a_script_is_made_as_small_as_it_will_go() -> None:
+    made = resumed(Role.CLIENT, 0x002F, rich=True)
+    smallest = minimal(made, lambda script: any(move.say == "finished" for leg in script.legs for move in leg.moves))
+    assert smallest == Script(Role.CLIENT, 0x002F, (Leg((Move("finished"),)),))
+
+
+def test_every_word_can_be_said() -> None:
+    """At least somewhere in a sweep, in one role or the other."""
+    said = {move.say for tests in Role for made in swept(tests, 10**6) for leg in made.legs for move in leg.moves}
+    assert said == WORDS.keys() - {"wire"}
+
+
+def test_an_honest_client_says_what_the_rfc_says() -> None:
+    assert [move.say for move in handshake(Role.CLIENT) if not move.maybe] == [
+        "client_hello",
+        "change_cipher_spec",
+        "finished",
+    ]
