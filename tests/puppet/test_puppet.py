@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -46,6 +47,7 @@ from tlsexit.puppet.steps import (
     hello_request,
     new_session_ticket,
     record,
+    server_hello,
     server_key_exchange,
     v2_client_hello,
     wire,
@@ -294,3 +296,17 @@ def test_an_empty_message_is_an_empty_record() -> None:
     puppet = against(server_for(RSA), RSA).play(until(honest_client(), "client_key_exchange"))
     puppet.send(record(ContentType.HANDSHAKE, b""))
     assert puppet.settle() == Reaction("alert", AlertDescription.UNEXPECTED_MESSAGE)
+
+
+def test_a_server_never_echoes_an_id_that_it_does_not_know() -> None:
+    """Not even its own from before: the client would take that for a resumption."""
+    first = against(client_for(RSA), RSA)
+    first.send(server_hello)
+    assert first.server_hello is not None
+    again = against(client_for(RSA), RSA)
+    assert again.client_hello is not None
+    again.client_hello = replace(again.client_hello, session_id=first.server_hello.session_id)
+    again.send(server_hello)
+    assert again.server_hello is not None
+    assert len(again.server_hello.session_id) == 32
+    assert again.server_hello.session_id != first.server_hello.session_id

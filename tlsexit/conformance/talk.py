@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -172,7 +171,7 @@ class Talk:
             transport,
             suites,
             credentials=self.terms.credentials if how.credentials is None else how.credentials(self),
-            hello={**self._fresh_id(session), **dict(how.hello)},
+            hello=dict(how.hello),
             extensions=self._extensions(how, suites),
             session=session,
             show_certificate=how.show_certificate,
@@ -207,10 +206,6 @@ class Talk:
         if chosen is None:
             raise Stop(Verdict.NOT_APPLICABLE, choice.lacks(self.capabilities) or "")
         return (chosen,)
-
-    def _fresh_id(self, session: Session | None) -> dict[str, bytes]:
-        """A server's session id that no client can have from before."""
-        return {"session_id": os.urandom(32)} if self.probe.tests is Role.CLIENT and session is None else {}
 
     def _extensions(self, how: Connect, suites: tuple[int, ...]) -> tuple[Extension, ...]:
         given = {item.extension_type for item in how.extensions}

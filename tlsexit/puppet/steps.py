@@ -29,7 +29,7 @@ EXTENDED_MASTER_SECRET: Final = Extension(ExtensionType.EXTENDED_MASTER_SECRET, 
 ENCRYPT_THEN_MAC: Final = Extension(ExtensionType.ENCRYPT_THEN_MAC, b"")
 
 SESSION_ID: Final = bytes(range(0x20, 0x40))
-"""The session id that a puppet hands out as a server."""
+"""The session id that a puppet hands out as a server, unless the client offers it."""
 
 # ------------------------------------------------------------------------------------------------ of any making
 
@@ -129,13 +129,21 @@ v2_client_hello: Final = Step("client_hello", _v2_client_hello, None)
 """The same in SSL 2.0 format, outside any record (appendix E.1)."""
 
 
+def _new_session_id(puppet: Puppet) -> bytes:
+    """An id that the client has not offered: echoing that would resume what this end does not know (§7.4.1.3)."""
+    made = SESSION_ID
+    while puppet.client_hello is not None and made == puppet.client_hello.session_id:
+        made = puppet.random(32)
+    return made
+
+
 def _build_server_hello(puppet: Puppet) -> bytes:
     offered = () if puppet.client_hello is None else puppet.client_hello.cipher_suites
     puppet.server_hello = ServerHello(
         **{
             "server_version": ProtocolVersion.TLS_1_0,
             "random": puppet.random(32),
-            "session_id": SESSION_ID if puppet.session is None else puppet.session.session_id,
+            "session_id": _new_session_id(puppet) if puppet.session is None else puppet.session.session_id,
             "cipher_suite": next((suite for suite in puppet.suites if suite in offered), puppet.suites[0]),
             "compression_method": 0,
             "extensions": (_renegotiation_info(puppet), *puppet.extensions),
