@@ -6,7 +6,6 @@ value that makes fewer probes applicable.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -157,9 +156,7 @@ class _Finder:
 
     def _honest_server(self) -> None:
         """Complete a handshake; find out whether a certificate is wanted, and what the application says."""
-        start = time.monotonic()
         with_certificate = self._completed(Connect())
-        duration = time.monotonic() - start
         if isinstance(with_certificate, str):
             raise NotConforming(f"an honest handshake fails: {with_certificate}")
         asked = with_certificate.puppet.request is not None
@@ -167,7 +164,7 @@ class _Finder:
         if asked:
             without = self._completed(Connect(show_certificate=False))
             certificate = "required" if isinstance(without, str) else "optional"
-        self._learn(certificate=certificate, handshake_seconds=duration)
+        self._learn(certificate=certificate, handshake_seconds=with_certificate.puppet.talk[-1].at)
         talk = self._completed(Connect())
         if isinstance(talk, str):
             return
@@ -273,7 +270,6 @@ class _Finder:
 
     def client(self) -> Capabilities:
         """Find out about a client."""
-        start = time.monotonic()
         talk = self._talk()
         hello = talk.puppet.client_hello
         if hello is None:
@@ -301,7 +297,7 @@ class _Finder:
         honest = self._completed(Connect())
         if isinstance(honest, str):
             raise NotConforming(f"an honest handshake fails: {honest}")
-        self._learn(handshake_seconds=time.monotonic() - start)
+        self._learn(handshake_seconds=honest.puppet.talk[-1].at)
         self._client_application(honest)
         self._client_certificate()
         self._client_resumption()

@@ -20,7 +20,7 @@ from typing import Final
 from tlsexit.conformance.actions import Action, Check, Connect, Expect, Observe, handshake
 from tlsexit.conformance.discovery import discover
 from tlsexit.conformance.expect import completed
-from tlsexit.conformance.model import Probe, Verdict
+from tlsexit.conformance.model import SEVERITY, Probe, Verdict
 from tlsexit.conformance.needs import Capabilities
 from tlsexit.conformance.results import Report, Result, conversation, described, result_of
 from tlsexit.conformance.talk import Outcome, Talk, Terms
@@ -338,6 +338,8 @@ def decided(outcomes: Sequence[Outcome]) -> Outcome:
         return last
     if all(item.silent for item in outcomes if item.verdict is not last.verdict):
         return last  # it was only slow
+    if not any(item.verdict is Verdict.FAIL for item in outcomes):
+        return min(outcomes, key=lambda item: SEVERITY.index(item.verdict))  # none of them speaks against the target
     told = "; then ".join(f"{item.verdict.value}: {item.reason}" for item in outcomes)
     return Outcome(Verdict.FLAKY, told)
 

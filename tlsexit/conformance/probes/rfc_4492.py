@@ -112,6 +112,14 @@ def formats_only_with_curves(talk: Talk, hello: ServerHello) -> str | None:
     return "ec_point_formats in answer to a hello without curves" if body is not None else None
 
 
+def unless_compressed_is_taken(talk: Talk) -> None:
+    """A client that lists the compressed form must be ready for it."""
+    hello = talk.puppet.client_hello
+    body = ext.find(None if hello is None else hello.extensions, ExtensionType.EC_POINT_FORMATS)
+    if body is not None and 1 in body[1:]:
+        talk.inapplicable("the client takes compressed points")
+
+
 def uncompressed_point(talk: Talk) -> str | None:
     """The target's own point is uncompressed, unless the curve has no such form."""
     puppet = talk.puppet
@@ -209,6 +217,7 @@ def _bad_parameters() -> Iterator[Probe]:
             connect=connect(suites=ECDHE),
             conversation=(
                 before("server_key_exchange"),
+                *((Do(unless_compressed_is_taken),) if name == "compressed" else ()),
                 Send(server_key_exchange_with(with_point(point))),
                 after("server_key_exchange"),
                 refused(),
