@@ -69,7 +69,8 @@ def _table(mine: dict[str, dict[str, Result]], titles: dict[str, str]) -> str:
     lines = [f"| section | {' | '.join(heads)} |\n|---|{'---|' * len(mine)}\n"]
     for section in sections:
         cells = [_cell([item for item in found.values() if _section(item) == section]) for found in mine.values()]
-        lines.append(f"| {section} | {' | '.join(cells)} |\n")
+        if set(cells) != {"n/a"}:
+            lines.append(f"| {section} | {' | '.join(cells)} |\n")
     cells = [_cell(list(found.values())) for found in mine.values()]
     lines.append(f"| **all** | {' | '.join(f'**{cell}**' for cell in cells)} |\n")
     return "".join(lines)
