@@ -13,6 +13,8 @@ from tests.support.command import run
 from tlsexit.cli import codes
 from tlsexit.conformance.probes import all_probes
 
+pytestmark = pytest.mark.timeout(300)
+
 FORM = "*/7.1/form"
 TLSEXIT = [sys.executable, "-m", "tlsexit"]
 

@@ -11,6 +11,8 @@ import pytest
 
 from tlsexit.conformance.pki import make_workshop, write_workshop
 
+pytestmark = pytest.mark.timeout(300)
+
 FORM = "*/7.1/form"
 
 
@@ -44,7 +46,7 @@ def run(folder: Path, *words: str | Path) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-p", "tlsexit.conformance.plugin", "-p", "no:cacheprovider", "-rA"]
     # the plugin is there twice where tlsexit is installed, and once where it is only on the path
     command += ["-p", "no:tlsexit", "-o", "addopts=", "--rootdir", str(folder), str(folder), *map(str, words)]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=280, check=False)
     return ran.returncode, ran.stdout + ran.stderr
 
 
