@@ -34,7 +34,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 """Parts by the beginnings of their modules' paths, the first that fits."""
 
 REST = "sessions, profiles, the rest"
-DATACLASSES = "making dataclasses"
+DATACLASSES = "making frozen values"
 OUTSIDE = "outside tlsexit"
 
 
@@ -70,7 +70,7 @@ def measure(kind: Handshake, seconds: float) -> dict[str, float]:
 def _part(frame: FrameType | None) -> str:
     while frame is not None:
         path = frame.f_code.co_filename
-        if path == "<string>":
+        if path == "<string>" or path.startswith("<value"):
             return DATACLASSES
         if path.startswith("<grammar"):
             return "codecs"
