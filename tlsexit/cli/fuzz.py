@@ -291,6 +291,8 @@ def _write_reports(report: Report, options: dict[str, Any], words: tuple[str, ..
 def _command(words: tuple[str, ...], file: str) -> str:
     """Return the command that replays a finding in ``file`` against the same target."""
     kind, *rest = words
+    folder = click.get_current_context().params.get("folder")
+    file += "" if folder is None else f" --pki {shlex.quote(str(folder))}"
     if kind == "client" and rest[:1] == ["--listen"]:
         return f"tlsexit replay client --listen {shlex.quote(rest[1])} {file}"
     dashes = "-- " if len(rest) > 1 else ""

@@ -11,7 +11,7 @@ from typing import Final
 from tlsexit.alerts import AlertDescription, AlertLevel
 from tlsexit.constants import Role
 from tlsexit.fuzzing.layout import kind_of
-from tlsexit.fuzzing.mutation import Mutation, mutations
+from tlsexit.fuzzing.mutation import Kind, Mutation, mutations
 from tlsexit.fuzzing.script import Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
 from tlsexit.fuzzing.turns import HANDSHAKE
@@ -77,6 +77,8 @@ class Plan:
             return Departure(replace(script, legs=legs), category, (*what, later), first)
 
         for at, move in enumerate(moves):
+            if move.maybe and self.specimens and (number, at) not in self.specimens:
+                continue  # an honest end does not say it here
             before, after = moves[:at], moves[at + 1 :]
             stage = _stage(moves, at)
             for name in tricks(script.role, move.say):
@@ -98,10 +100,11 @@ class Plan:
             for extra in insertions(script.role):
                 first = stage in _PLACES.get(extra.say, _USUAL) and (not later or extra.say == "alert")
                 yield made(Category.INSERTED, first, (*before, extra, move, *after), _name(extra), stage)
-            tried = set[tuple[str, str]]()
+            tried = set[tuple[str, str, str]]()
             for mutation in self._mutations(number, at):
-                kind = (mutation.kind.value, kind_of(mutation.field))
-                what = (*kind, str(mutation.amount), mutation.content.hex())
+                which = str(mutation.amount) if mutation.kind is Kind.FLIPPED else ""
+                kind = (mutation.kind.value, kind_of(mutation.field), which)
+                what = (*kind[:2], str(mutation.amount), mutation.content.hex())
                 changed = (*before, replace(move, mutation=mutation), *after)
                 yield made(Category.BROKEN, kind not in tried and not later, changed, *what, stage)
                 tried.add(kind)

@@ -143,6 +143,12 @@ class Machine(RuleBasedStateMachine):
         """Send any alert."""
         self._make(Move("alert", amount=level << 8 | description))
 
+    @rule()
+    def listen(self) -> None:
+        """Say nothing; possible even when the target is through with us."""
+        if self._goes_on():
+            self.talk.puppet.listen()
+
     # ------------------------------------------------------------------------------------------- what must hold
 
     @invariant()

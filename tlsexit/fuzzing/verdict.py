@@ -34,7 +34,7 @@ def universal(talk: Conversation) -> Iterable[Finding]:
     early = _early_data(puppet)
     if early:
         yield Finding(Flaw.EARLY_DATA, ("R2246-7.4.9-08",), about, "the target sent data before its Finished")
-    if puppet.resumed and puppet.complete and talk.revoked and talk.established:
+    if puppet.resumed and puppet.complete and puppet.peer_finished_is_right and talk.revoked:
         detail = "a session was resumed after a fatal alert"
         yield Finding(Flaw.RESUMED, ("R2246-7.2-03",), "resuming", detail)
 

@@ -1,0 +1,28 @@
+"""The entry points for coverage-guided fuzzing, without atheris."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tlsexit.fuzzing.entry import ENTRIES, main
+from tlsexit.fuzzing.structures import STRUCTURES
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_any_bytes_will_do(name: str) -> None:
+    @settings(max_examples=20, deadline=None)
+    @given(st.binary(max_size=200))
+    def check(data: bytes) -> None:
+        ENTRIES[name](data)
+
+    check()
+
+
+def test_it_runs_without_atheris(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["record", "--runs", "50"]) == 0
+    assert capsys.readouterr().out == "record: 50 inputs\n"
+    assert main([]) == 2
+    assert "message:ClientHello" in capsys.readouterr().out
+    assert len(ENTRIES) == len(STRUCTURES) + 4
