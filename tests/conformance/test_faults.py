@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.faults import FAULTS, Fault
 from tlsexit.conformance.discovery import NotConforming, discover
 from tlsexit.conformance.engine import EngineTarget
 from tlsexit.conformance.model import Probe, Reading, Verdict
+from tlsexit.conformance.needs import Capabilities
 from tlsexit.conformance.probes import all_probes
 from tlsexit.conformance.runner import Options, Runner
 
@@ -25,11 +27,18 @@ def suspects(fault: Fault) -> list[Probe]:
     return [replace(probe, opt_in=False) for probe in dict.fromkeys((*mine, *near))]
 
 
+@cache
+def healthy(configuration: str) -> Capabilities:
+    """What the engine without a fault can do."""
+    target = EngineTarget(configuration)
+    return discover(target, terms(target.tests))
+
+
 def findings(fault: Fault) -> dict[str, str]:
     """What speaks against the faulty engine, by probe."""
     # what it can do is what the healthy engine can do: a fault may spoil the discovery itself
     role = EngineTarget(fault.configuration).tests
-    known = discover(EngineTarget(fault.configuration), terms(role))
+    known = healthy(fault.configuration)
     found: dict[str, str] = {}
     try:
         discover(faults.target(fault), terms(role))
