@@ -49,7 +49,7 @@ def test_another_process(tmp_path: Path) -> None:
         ("tests.support.demo_exits:Nobody", "tests.support.demo_exits has no 'Nobody'"),
         ("tests.support.demo_exits:Unmakeable", "making an instance failed: TypeError: "),
         ("c:missing.so", "missing.so: there is no such library"),
-        ("c:", ".: there is no such library"),
+        ("c:", "write c:LIBRARY"),
         ("unix:", "write unix:SOCKET"),
         ("pkcs11:token=t", "names its module here"),
     ],
@@ -64,6 +64,9 @@ def test_a_module_with_a_mistake(tmp_path: Path) -> None:
     (tmp_path / "wrong_exit.py").write_text("1 / 0\n")
     with pytest.raises(LocalError, match="wrong_exit cannot be imported: ZeroDivisionError: division by zero"):
         load_exit(f"{tmp_path}/wrong_exit.py:Exit")
+    (tmp_path / "leaving_exit.py").write_text("raise SystemExit(5)\n")
+    with pytest.raises(LocalError, match="leaving_exit cannot be imported: SystemExit: 5"):
+        load_exit(f"{tmp_path}/leaving_exit.py:Exit")
     (tmp_path / "needy_exit.py").write_text("import no_such_thing\n")
     with pytest.raises(LocalError, match="needy_exit cannot be imported: No module named 'no_such_thing'"):
         load_exit(f"{tmp_path}/needy_exit.py:Exit")

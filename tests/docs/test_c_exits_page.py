@@ -20,7 +20,7 @@ PAGE = "c-exits.md"
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_compiler()
     (source,) = blocks(PAGE, "c")
-    (tmp_path / "my_exit.c").write_text(source, encoding="ascii")
+    (tmp_path / "pki_exit.c").write_text(source, encoding="ascii")
     with Shell(tmp_path) as shell:
         for session in blocks(PAGE, "console"):
             shell.play(session)

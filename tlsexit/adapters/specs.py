@@ -36,13 +36,15 @@ def load_exit(spec: str, pin: str | None = None) -> object:
     """Return the exit that ``spec`` names; :class:`LocalError` in one sentence if there is none.
 
     Python modules are looked for in the current directory too, and a class is called to make an exit. ``pin`` is that
-    of a token (:func:`pin_wanted`). Load an exit in
-    the process that uses it: libraries and connections do not survive a fork.
+    of a token (:func:`pin_wanted`). Load an exit in the process that uses it: libraries and connections do not survive
+    a fork.
     """
     kind, _, rest = spec.partition(":")
     if kind == "c":
         from tlsexit.adapters.clib import CExit
 
+        if not rest:
+            raise LocalError("write c:LIBRARY, as in c:./pki_exit.so")
         return CExit(rest)
     if kind == "unix":
         from tlsexit.adapters.remote import RemoteExit
@@ -88,5 +90,5 @@ def _load_module(where: str) -> Any:
         if error.name == where.split(".")[0] or error.name == where:
             raise LocalError(f"there is no module {where!r} in {folder} or among the installed packages") from error
         raise LocalError(f"{where} cannot be imported: {error}") from error
-    except Exception as error:  # whatever the user's module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
         raise LocalError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error

@@ -14,7 +14,7 @@ def c_exit(what: str) -> None:
 
     \b
     Examples:
-      cc -shared -fPIC -I"$(tlsexit c-exit include)" -o my_exit.so my_exit.c
+      cc -shared -fPIC -I"$(tlsexit c-exit include)" -o pki_exit.so pki_exit.c
       cc -shared -fPIC -I"$(tlsexit c-exit include)" -o sample_exit.so "$(tlsexit c-exit sample)"
       tlsexit serve --exit c:./sample_exit.so --throw-away demo 4433
     """

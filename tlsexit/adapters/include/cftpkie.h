@@ -8,8 +8,8 @@
  * It is called once for each phase with one communication structure, looks at com->phase, and returns PKI_HANDLED,
  * PKI_NOT_HANDLED or PKI_ERROR. Nothing else is needed: no library of tlsexit's is linked.
  *
- *     cc -shared -fPIC -I"$(tlsexit c-exit include)" -o my_exit.so my_exit.c
- *     tlsexit serve --exit c:./my_exit.so ...
+ *     cc -shared -fPIC -I"$(tlsexit c-exit include)" -o pki_exit.so pki_exit.c
+ *     tlsexit serve --exit c:./pki_exit.so ...
  *
  * Rules:
  *
