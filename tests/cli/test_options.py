@@ -251,3 +251,19 @@ def test_the_pin_of_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == ["PIN of t/k"]
     with pytest.raises(Problem, match="is not an attribute here"):
         exit_pin("pkcs11:tokn=t")
+
+
+# ------------------------------------------------------------------------------------------------ amounts
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "1e20"])
+@pytest.mark.parametrize("option", ["--timeout", "--linger", "--exit-timeout"])
+def test_no_clock_counts_that_far(amount: str, option: str, nobody: str, files: Files) -> None:
+    ran = attempt(nobody, files, option, amount)
+    assert ran.status == codes.USAGE
+    assert f"{amount} is not a number up to a thousand million" in ran.err
+
+
+def test_an_empty_name_is_none(nobody: str, files: Files) -> None:
+    ran = attempt(nobody, files, "--servername", "")
+    assert (ran.status, ran.problem) == (codes.USAGE, "a host name has at least one character")

@@ -57,6 +57,7 @@ def test_a_problem_is_one_line_that_a_terminal_can_stand() -> None:
     """A peer's certificate may say anything."""
     assert str(Problem("CN=\x1b[31mred\nand\tmore")) == "CN=?[31mred and more"
     assert one_line("  a \n b ") == "a b"
+    assert one_line(f"'{'a' * 70_000}' is not a host name") == f"'{'a' * 499} … {'a' * 230}' is not a host name"
 
 
 def test_local_errors_are_mistakes_of_the_call() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tlsexit.cli import codes
-from tlsexit.cli.options import PATH, warn
+from tlsexit.cli.options import PATH, Amount, warn
 from tlsexit.cli.problems import Problem, usage_problems
 from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, server_target
 
@@ -47,7 +49,7 @@ _RUN_OPTIONS: Final = (
     click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Probes at a time."),
     click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         default=2.0,
         show_default=True,
         metavar="SECONDS",
@@ -98,13 +100,14 @@ def conform(ctx: click.Context, compared: tuple[Path, Path] | None) -> None:
 @conform.command(epilog=EPILOG)
 @click.argument("target", nargs=-1, required=True)
 @run_options
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Connections a second, at most.")
+@click.option("--rate", type=Amount(min=0, min_open=True), metavar="N", help="Connections a second, at most.")
 @click.option("--request", metavar="TEXT", help="What the server answers; by default an HTTP request.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending to another machine.")
 def server(target: tuple[str, ...], **options: Any) -> None:
     """Probe a server: HOST:PORT, or a command that starts it, in which {port} becomes the port."""
     what = "the probes send malformed and hostile messages"
     made = server_target(target, rate=options["rate"], yes=options["yes"], what=what)
+    _check_files(options, targets=1)
     _finish([_run(made, options)], options)
 
 
@@ -118,7 +121,9 @@ def client(command: tuple[str, ...], **options: Any) -> None:
 
     Without a command, or with one that does not name {port}, the client is awaited at --listen.
     """
-    _finish([_run(client_target(command, options["listen"]), options)], options)
+    made = client_target(command, options["listen"])
+    _check_files(options, targets=1)
+    _finish([_run(made, options)], options)
 
 
 @conform.command("self", epilog=EPILOG)
@@ -130,6 +135,7 @@ def self_(configurations: tuple[str, ...], **options: Any) -> None:
 
     workshop = load_or_make_workshop(options["folder"])
     made = [own_target(name, workshop) for name in configurations or CONFIGURATIONS]
+    _check_files(options, targets=len(made))
     _finish([_run(target, options) for target in made], options)
 
 
@@ -202,6 +208,30 @@ def _selected(patterns: tuple[str, ...], wanted: tuple[str, ...]) -> list[Probe]
     return found
 
 
+def _check_files(options: dict[str, Any], *, targets: int) -> None:
+    """Find out before the run, which may be long, whether its reports can be written."""
+    if options["json_file"] is not None and targets > 1:
+        raise Problem("--json is for one target; name one configuration")
+    if options["html_file"] is not None:
+        from tlsexit.conformance.reports import html_page
+
+        with usage_problems():
+            html_page([])
+    for name in ("json_file", "junit_file", "html_file"):
+        file = options[name]
+        if file is not None and str(file) != "-" and (file.is_dir() or not file.parent.is_dir()):
+            code = errno.EISDIR if file.is_dir() else errno.ENOENT
+            raise Problem(f"{file}: cannot be written: {os.strerror(code)}")
+
+
+def _unescaped(text: str, option: str) -> bytes:
+    """Return the bytes that an option stands for: UTF-8, with the escapes of Python such as \\r and \\x00."""
+    try:
+        return text.encode().decode("unicode_escape").encode("latin-1")
+    except UnicodeError as error:
+        raise Problem(f"{option}: {getattr(error, 'reason', error)}") from error
+
+
 def _run(target: Target, options: dict[str, Any]) -> Report:
     """Run the probes against one target."""
     from dataclasses import replace
@@ -224,9 +254,9 @@ def _run(target: Target, options: dict[str, Any]) -> Report:
         authority=workshop if workshop.authorities else None,
     )
     if options.get("request"):
-        terms = replace(terms, request=options["request"].encode().decode("unicode_escape").encode("latin-1"))
+        terms = replace(terms, request=_unescaped(options["request"], "--request"))
     if options.get("response"):
-        terms = replace(terms, response=options["response"].encode().decode("unicode_escape").encode("latin-1"))
+        terms = replace(terms, response=_unescaped(options["response"], "--response"))
     with usage_problems():
         expected = {} if options["expected"] is None else load_expected(options["expected"])
     run_with = Options(fields=options["fields"], opt_in=options["opt_in"])
@@ -264,8 +294,6 @@ def _write(reports: list[Report], options: dict[str, Any]) -> None:
     from tlsexit.conformance.reports import html_page, junit_xml
 
     if options["json_file"] is not None:
-        if len(reports) > 1:
-            raise Problem("--json is for one target; name one configuration")
         _save(options["json_file"], reports[0].text())
     if options["junit_file"] is not None:
         _save(options["junit_file"], junit_xml(reports))

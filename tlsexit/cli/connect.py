@@ -14,6 +14,7 @@ from tlsexit.alerts import TlsError
 from tlsexit.cli import codes
 from tlsexit.cli.options import (
     PATH,
+    Amount,
     credentials,
     exit_option,
     exit_timeout_option,
@@ -50,7 +51,7 @@ from tlsexit.profile import Verify
 @click.option("--input", "send_input", is_flag=True, help="Send standard input, print what arrives.")
 @click.option(
     "--linger",
-    type=click.FloatRange(min=0),
+    type=Amount(min=0),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -64,7 +65,7 @@ from tlsexit.profile import Verify
 @click.option("--key-log", type=PATH, metavar="FILE", help="Append the master secrets for capture tools. Dangerous.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
@@ -112,7 +113,7 @@ def _plan(host: str, port: int, options: dict[str, Any]) -> Any:
         overrides["verify"] = Verify(options["verify"])
     if options["suites"]:
         overrides["cipher_suites"] = options["suites"]
-    if options["servername"]:
+    if options["servername"] is not None:
         overrides["server_name"] = host_name(options["servername"])
     profile = chosen_profile(options, Role.CLIENT, overrides)
     if profile.server_name is None:

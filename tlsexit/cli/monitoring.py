@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tlsexit.cli.options import PATH, F, on_screen, warn
+from tlsexit.cli.options import PATH, Amount, F, on_screen, warn
 from tlsexit.cli.problems import Problem
 from tlsexit.tasks.placement import PERMANENT, Limits
 
@@ -69,7 +69,7 @@ def monitor_options(command: F) -> F:
             ),
             click.option(
                 "--drain-seconds",
-                type=click.FloatRange(min=0),
+                type=Amount(min=0),
                 default=DRAIN_SECONDS,
                 show_default=True,
                 metavar="SECONDS",

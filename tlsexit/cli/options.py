@@ -18,6 +18,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 PATH: Final = click.Path(path_type=Path)
 
 
+class Amount(click.FloatRange):
+    """A number of seconds or the like, as far as clocks can count: neither ``nan`` nor ``inf``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not abs(number) <= 1e9:
+            self.fail(f"{value} is not a number up to a thousand million.", param, ctx)
+        return number
+
+
 def suites_option(*names: str, help: str) -> Callable[[F], F]:
     """Return the option that names cipher suites."""
 
@@ -41,7 +51,7 @@ def exit_option(name: str, parameter: str, whose: str) -> Callable[[F], F]:
 
 exit_timeout_option: Final = click.option(
     "--exit-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     metavar="SECONDS",
     help="Time for each answer of the exit, which is asked in threads of their own then. [default: unbounded]",
 )
@@ -121,9 +131,13 @@ def parse_port(text: str, *, lowest: int) -> int:
 def host_name(host: str) -> str:
     """Return a host name in the ASCII form that goes into server_name and certificates; addresses stay as they are."""
     try:
-        return host.encode("idna").decode("ascii")
+        name = host.encode("idna").decode("ascii")
     except UnicodeError as error:
-        raise Problem(f"{host!r} is not a host name: {error}") from error
+        # the codec wraps what it has to say up to Python 3.12, and says it in `reason` from 3.13 on
+        raise Problem(f"{host!r} is not a host name: {getattr(error, 'reason', error.__cause__ or error)}") from error
+    if not name:
+        raise Problem("a host name has at least one character")
+    return name
 
 
 # ------------------------------------------------------------------------------------------------ keys and files

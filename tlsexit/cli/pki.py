@@ -35,7 +35,8 @@ def _store_password(command: F) -> F:
 def pki() -> None:
     """Keep own certificates, authorities, revocation lists and OCSP responses in a key store.
 
-    A password protects the private keys. It comes from a file, an environment variable or the terminal.
+    A password protects the private keys. It comes from a file, a file descriptor, an environment variable or the
+    terminal.
 
     \b
     Examples:

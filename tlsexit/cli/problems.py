@@ -6,9 +6,13 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from tlsexit.alerts import AlertReceived, ExitFailed, LocalError, PeerError, TlsError, TruncatedError
 from tlsexit.cli import codes
+
+LONGEST: Final = 1000
+"""Characters of a message that are told: what it quotes may be as long as a peer or an argument likes."""
 
 
 class Problem(Exception):
@@ -20,11 +24,13 @@ class Problem(Exception):
 
 
 def one_line(message: str) -> str:
-    """Return ``message`` on one line, without characters that could do something to a terminal.
+    """Return ``message`` on one line of bearable length, without characters that could do something to a terminal.
 
     An error may quote what a peer sent: a name in its certificate, for instance.
     """
     line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} … {line[-LONGEST // 4 :]}"
     return "".join(char if char.isprintable() else "?" for char in line)
 
 

@@ -12,6 +12,7 @@ from tlsexit.cli import codes
 from tlsexit.cli.monitoring import MonitoredServer, in_process, monitor_options
 from tlsexit.cli.options import (
     PATH,
+    Amount,
     check_for_server,
     check_key_log,
     credentials,
@@ -71,7 +72,7 @@ HOST = "127.0.0.1"
 @click.option("--key-log", type=PATH, metavar="FILE", help="Append the master secrets for capture tools. Dangerous.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(min=0, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -22,7 +22,7 @@ def html_page(reports: Sequence[Report]) -> str:
     try:
         from jinja2 import Environment, PackageLoader, StrictUndefined
     except ImportError as error:
-        raise LocalError("the HTML report needs jinja2; install tlsexit[conformance]") from error
+        raise LocalError("the HTML report needs jinja2; pip install 'tlsexit[conformance]'") from error
     environment = Environment(
         loader=PackageLoader("tlsexit.conformance.reports", "templates"),
         autoescape=True,
