@@ -201,6 +201,14 @@ class Babbler:
         return out
 
 
+@pytest.mark.parametrize("content_type", [20, 21, 22])
+def test_an_empty_record_is_a_record(content_type: int) -> None:
+    """It goes out, whatever its type, and is refused."""
+    puppet = against(server_for(RSA), RSA).play((record(content_type, b""),))
+    assert puppet.writer.sequence_number == 1
+    assert puppet.reaction == Reaction("alert", 10)
+
+
 def test_nonsense_does_not_raise() -> None:
     puppet = Puppet(Role.CLIENT, EngineTransport(Babbler()), (RSA,)).play(honest_client())
     assert puppet.settle().kind == "broken"

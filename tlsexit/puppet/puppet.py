@@ -214,9 +214,8 @@ class Puppet(Books):
             pieces = step.cut(data)
             if step.cut is whole and step.content_type == ContentType.HANDSHAKE:
                 size = self.fragment_size
-                pieces = [
-                    data[at : at + size] for at in range(0, len(data) or 1, size)
-                ]  # nothing makes an empty record
+                # no bytes at all make an empty record
+                pieces = [data[at : at + size] for at in range(0, len(data) or 1, size)]
             wire = b"".join(self.writer.seal(step.content_type, piece, step.sealing) for piece in pieces)
             self.send_bytes(wire)
         if step.after is not None:
