@@ -48,6 +48,9 @@ class Wire(asyncio.Transport):
         if not self._stuck:
             self.lose()
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def abort(self) -> None:
         self.aborted.set()
         self.lose()
@@ -183,7 +186,7 @@ def play(scene: Coroutine[Any, Any, None]) -> None:
 def test_a_hung_exit_is_cancelled_when_the_handshake_times_out() -> None:
     async def scene() -> None:
         diary = Hanging()
-        it = await Scene(diary).start(stuck=True, handshake_timeout=0.05)
+        it = await Scene(diary).start(stuck=True, handshake_timeout=0.05, shutdown_timeout=0.05)
         it.pump(client_end(RSA))
         assert diary.phases == []
         await it.over()

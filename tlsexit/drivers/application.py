@@ -14,10 +14,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from tlsexit.alerts import ExitTimeout, LocalError, TlsError
+from tlsexit.connection import Connection
 from tlsexit.drivers.chainfile import record_chain
 from tlsexit.drivers.drive import Pki
 from tlsexit.drivers.threads import in_thread
-from tlsexit.exits.answers import Handled
+from tlsexit.exits.answers import Answer, Handled
 from tlsexit.exits.application import (
     DirectoryCall,
     EndOfTransferCall,
@@ -30,7 +31,7 @@ from tlsexit.exits.application import (
     SessionRefused,
     TransportSecurity,
 )
-from tlsexit.exits.calls import HandshakeDoneCall
+from tlsexit.exits.calls import ExitCall, HandshakeDoneCall
 from tlsexit.exits.context import SessionContext
 
 T = TypeVar("T")
@@ -278,6 +279,29 @@ def complete(pending: Pending | None) -> None:
         return
     pending.close()
     raise LocalError("an async application exit under the blocking driver inside a running event loop")
+
+
+class Unfinished:
+    """A connection's questions, put by a blocking driver; but for the last, which waits until the peer has been told.
+
+    Before the answer that completes a handshake, the application is asked whether to go on; if not, that is the end.
+    """
+
+    def __init__(self, connection: Connection, application: ApplicationSession) -> None:
+        self._connection = connection
+        self._application = application
+
+    def answer(self, answer: Answer) -> None:
+        call = self._connection.pending_exit
+        if isinstance(call, HandshakeDoneCall) and isinstance(answer, Handled):
+            complete(self._application.begin(call, answer))
+        self._connection.answer(answer)
+        if self._application.refusal is not None:
+            self._connection.close()
+
+    @property
+    def pending_exit(self) -> ExitCall | None:
+        return None if self._connection.closed else self._connection.pending_exit
 
 
 async def _nothing_or(pending: Pending | None) -> None:

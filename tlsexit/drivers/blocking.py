@@ -116,7 +116,11 @@ def wrap_socket(
         try:
             tls.do_handshake()
         except BaseException:
-            tls.abort()
+            # only what is over already has been told to the peer
+            if connection.closed:
+                tls.close()
+            else:
+                tls.abort()
             raise
     return tls
 

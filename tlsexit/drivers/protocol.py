@@ -11,10 +11,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
-from tlsexit.alerts import LocalError
+from tlsexit.alerts import AlertReceived, LocalError, TlsError, TruncatedError
 from tlsexit.connection import Connection
 from tlsexit.drivers.application import ApplicationSession
 from tlsexit.drivers.drive import Pki
+from tlsexit.drivers.linger import LINGER_TIME, Lingering
 from tlsexit.drivers.questions import Questions
 from tlsexit.drivers.transport import TlsTransport
 from tlsexit.events import ApplicationData, Closed, HandshakeCompleted
@@ -83,6 +84,7 @@ class TlsProtocol(asyncio.Protocol):
         self._on_outcome = on_outcome
         self._on_end = on_end
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._lingering: Lingering | None = None
         self._ending: asyncio.Future[None] | None = None
         self._begun = False
         self._made = False
@@ -123,6 +125,10 @@ class TlsProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._begun:
             return
+        if self._lingering is not None:
+            self.connection.receive_data(data)
+            self._lingering.discard(len(data), last=self.connection.peer_closed)
+            return
         self._unread.append(data)
         self._drive()
 
@@ -142,6 +148,10 @@ class TlsProtocol(asyncio.Protocol):
     def _on_loss(self, error: Exception | None) -> None:
         if not self.connection.closed and not self._questions.pending:
             self.connection.receive_eof()
+        if self._lingering is not None:
+            self._lingering.stop()
+            if self._lingering.written:
+                error = None  # the peer may hang up as it likes
         cause = self.session.refusal or self.connection.error or error
         if not self.connection.closed:
             # an answer that is still awaited has lost its purpose
@@ -215,7 +225,8 @@ class TlsProtocol(asyncio.Protocol):
     def pause_reading(self) -> None:
         """Stop reading from the peer until :meth:`resume_reading`; what has been decrypted already waits."""
         self.reading_paused = True
-        self.transport.pause_reading()
+        if self._lingering is None:
+            self.transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
@@ -289,18 +300,18 @@ class TlsProtocol(asyncio.Protocol):
                     self._call(self.application.eof_received)
                 self.closing = True
                 self._stop_timer("handshake")
-                self._close_transport()
                 if not self._lost:
                     self._start_timer("shutdown", self._shutdown_timeout, self.transport.abort)
+                    self._close_transport(event.error)
 
-    def _close_transport(self) -> None:
-        if self.session.refusal is None or self._lost or not self.transport.can_write_eof():
+    def _close_transport(self, error: TlsError | None) -> None:
+        over = isinstance(error, (AlertReceived, TruncatedError)) or self.connection.peer_closed
+        if (over and self.session.refusal is None) or not self.transport.can_write_eof():
             self.transport.close()
             return
-        # a peer that is refused knows nothing of it and sends: closing over data that nobody has read would reset the
-        # connection, and could take our close_notify back (RFC 1122 §4.2.2.13)
-        self.transport.write_eof()
-        self.transport.resume_reading()
+        # the peer may be sending, and not prepared for the end
+        self._lingering = Lingering(self.transport, self._shutdown_timeout)
+        self._lingering.begin()
 
     def _open(self) -> None:
         transport = TlsTransport(self)
@@ -379,7 +390,7 @@ class TlsProtocol(asyncio.Protocol):
         self.connection.close()
         self._drive()
         # a peer that does not read would keep the connection for ever
-        self.transport.abort()
+        self._start_timer("shutdown", min(LINGER_TIME, self._shutdown_timeout), self.transport.abort)
 
     def _tell(self, outcome: TlsTransport | BaseException) -> None:
         on_outcome, self._on_outcome = self._on_outcome, None

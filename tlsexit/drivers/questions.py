@@ -139,7 +139,9 @@ class Questions:
         if task.done():
             # the loop starts its tasks eagerly, and this one never had to wait
             return _result(task)
-        self._transport.pause_reading()
+        if not self._connection.closed:
+            # afterwards, what comes is only discarded
+            self._transport.pause_reading()
         self._answering = task
         if bounded:
             self._timer = self._loop.call_later(self._limit, self._on_timeout)

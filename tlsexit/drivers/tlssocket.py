@@ -11,26 +11,26 @@ from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
-from tlsexit.alerts import LocalError, TruncatedError
+from tlsexit.alerts import AlertReceived, LocalError, TruncatedError
 from tlsexit.connection import Connection
 from tlsexit.crypto.suites import SUITES
-from tlsexit.drivers.application import ApplicationSession, complete
+from tlsexit.drivers.application import ApplicationSession, Unfinished, complete
 from tlsexit.drivers.drive import Pki, Questioner, run
+from tlsexit.drivers.linger import LINGER_TIME, linger
 from tlsexit.drivers.rawfile import RawTls
 from tlsexit.events import ApplicationData, HandshakeCompleted
-from tlsexit.exits.answers import Answer, Failed, Handled
+from tlsexit.exits.answers import Failed
 from tlsexit.exits.application import TransportSecurity
-from tlsexit.exits.calls import ExitCall, HandshakeDoneCall
 from tlsexit.exits.context import SessionContext
 from tlsexit.handshake.states import Established
 from tlsexit.session import Session
 from tlsexit.tasks import Task
 
-_LINGER: Final = 2.0
-"""Seconds that a peer gets to see that it is refused."""
-
 _READ_SIZE: Final = 2**17
 _WRITE_SIZE: Final = 2**20  # a longer write is protected piece by piece, so that memory stays bounded
+
+_KNOWN_TO_PEER: Final = (type(None), AlertReceived, TruncatedError)
+"""The errors of a connection whose end is none to the peer, or one that it began itself."""
 
 _READ_AHEAD: Final = 2**24  # bytes that a peer may send while it should complete a renegotiation
 
@@ -227,7 +227,11 @@ class TlsSocket:
         return self._socket
 
     def close(self) -> None:
-        """Send close_notify and close the socket, without waiting for the peer's; safe to repeat."""
+        """Send close_notify and close the socket, without waiting for the peer's; safe to repeat.
+
+        A peer that is told of a failure, or that is still sending, gets up to two seconds to take in the end and hang
+        up, as far as the time-out goes (:mod:`tlsexit.drivers.linger`).
+        """
         if self._socket_closed:
             return
         try:
@@ -235,6 +239,7 @@ class TlsSocket:
             with self._within_timeout(), suppress(OSError):
                 # the peer may be gone already: then there is nobody left to notify
                 self._send_output()
+                self._linger()
         finally:
             self.abort()
 
@@ -243,8 +248,6 @@ class TlsSocket:
         if self._socket_closed:
             return
         self._socket_closed = True
-        if self.application.refusal is not None:
-            self._linger()
         self._socket.close()
         try:
             self._connection.abort()
@@ -376,7 +379,7 @@ class TlsSocket:
 
     def _drive_exits(self) -> None:
         """Put all questions to the exit but the last, and see what has happened."""
-        asking = _Unfinished(self._connection, self.application)
+        asking = Unfinished(self._connection, self.application)
         while True:
             self._run(asking, self._exit_limit())
             while (event := self._connection.next_event()) is not None:
@@ -430,14 +433,17 @@ class TlsSocket:
         return self._connection.closed and self._connection.error is None
 
     def _linger(self) -> None:
-        """Read what a peer that is refused still sends: left unread, it would reset the connection."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-            end = time.monotonic() + _LINGER
-            while (left := end - time.monotonic()) > 0:
-                self._socket.settimeout(left)
-                if not self._socket.recv(_READ_SIZE):
-                    break
+        """Let the peer take in what it is told; it may be sending, and not prepared for that."""
+        if self._cut_off:
+            return
+        untimed = self._socket.gettimeout() is None
+        refused = self.application.refusal is not None or not isinstance(self._connection.error, _KNOWN_TO_PEER)
+        sending = refused or bool(self._received)
+        linger(self._socket, LINGER_TIME if untimed else self._left, self._hear, expected=sending)
+
+    def _hear(self, data: bytes) -> bool:
+        self._connection.receive_data(data)
+        return self._connection.peer_closed
 
     def _raise_if_refused(self) -> None:
         if self.application.refusal is not None:
@@ -469,26 +475,3 @@ class TlsSocket:
         if self._exit_timeout is not None:
             return self._exit_timeout
         return self._timeout if self._deadline is None else self._left
-
-
-class _Unfinished:
-    """A connection's questions but for the last one, about its end, which waits until the peer has been told.
-
-    Before the answer that completes a handshake, the application is asked whether to go on; if not, that is the end.
-    """
-
-    def __init__(self, connection: Connection, application: ApplicationSession) -> None:
-        self._connection = connection
-        self._application = application
-
-    def answer(self, answer: Answer) -> None:
-        call = self._connection.pending_exit
-        if isinstance(call, HandshakeDoneCall) and isinstance(answer, Handled):
-            complete(self._application.begin(call, answer))
-        self._connection.answer(answer)
-        if self._application.refusal is not None:
-            self._connection.close()
-
-    @property
-    def pending_exit(self) -> ExitCall | None:
-        return None if self._connection.closed else self._connection.pending_exit
