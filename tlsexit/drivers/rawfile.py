@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    from tlsexit.drivers.tlssocket import TlsSocket
+
+class Stream(Protocol):
+    """What a file is made of: the two methods of a socket that carry bytes."""
+
+    def recv_into(self, buffer: memoryview) -> int: ...
+
+    def send(self, data: memoryview) -> int: ...
 
 
 class RawTls(io.RawIOBase):
-    """The unbuffered file under :meth:`TlsSocket.makefile`."""
+    """The unbuffered file under :meth:`tlsexit.drivers.tlssocket.TlsSocket.makefile`."""
 
-    def __init__(self, tls: TlsSocket, *, readable: bool, writable: bool) -> None:
+    def __init__(self, tls: Stream, *, readable: bool, writable: bool) -> None:
         self._tls = tls
         self._readable = readable
         self._writable = writable

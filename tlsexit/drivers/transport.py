@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
-if TYPE_CHECKING:
-    from tlsexit.drivers.protocol import TlsProtocol
+
+class Lower(Protocol):
+    """What a :class:`TlsTransport` asks for: the protocol on the raw transport."""
+
+    application: asyncio.Protocol
+    transport: asyncio.Transport
+    closing: bool
+    reading_paused: bool
+
+    @property
+    def unsent_size(self) -> int:
+        """Bytes that were written and are not with the raw transport yet."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def renegotiate(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+    def extra_info(self, name: str, default: Any) -> Any: ...
 
 
 class TlsTransport(asyncio.Transport):
@@ -18,7 +42,7 @@ class TlsTransport(asyncio.Transport):
     ``tls_application`` (the :class:`~tlsexit.drivers.application.ApplicationSession`).
     """
 
-    def __init__(self, lower: TlsProtocol) -> None:
+    def __init__(self, lower: Lower) -> None:
         super().__init__()
         self._lower = lower
 

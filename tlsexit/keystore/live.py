@@ -7,19 +7,31 @@ resumed: the peer is checked once more.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from tlsexit.alerts import AlertDescription, LocalError
 from tlsexit.exits.answers import Answer, Failed
 from tlsexit.exits.application import Identifiers
 from tlsexit.exits.calls import ExitCall, StartHandshakeCall
 from tlsexit.exits.context import SessionContext
-from tlsexit.keystore.store import KeyStore, Stamp
 from tlsexit.policy import BuiltinPki, IdentityFile
+
+Stamp = tuple[int, int, int]
+"""What tells two states of a store apart: the index is never changed, only replaced."""
+
+
+class Source(Protocol):
+    """What is asked of a store that may change: a :class:`~tlsexit.keystore.store.KeyStore`."""
+
+    def stamp(self) -> Stamp:
+        """Return what is different after each change of the store."""
+
+    def pki(self, *, opened: dict[str, IdentityFile] | None = None, **options: Any) -> BuiltinPki:
+        """Return what answers from the active entries as they are now; identities are kept in ``opened``."""
 
 
 class LivePki:
-    """Answers every phase from the active entries of a key store; ``options`` are those of :meth:`KeyStore.pki`.
+    """Answers every phase from the active entries of a key store; ``options`` are those of its ``pki``.
 
     A store that can no longer be read ends the handshakes that begin then, with internal_error(80). Raises
     :class:`LocalError` if it cannot be read to begin with.
@@ -28,7 +40,7 @@ class LivePki:
     live = True
     """Tells drivers to ask for the fingerprint at each handshake, not only at StartTask."""
 
-    def __init__(self, store: KeyStore, **options: Any) -> None:
+    def __init__(self, store: Source, **options: Any) -> None:
         self._store = store
         self._options = {name: tuple(value) if name in _LISTS else value for name, value in options.items()}
         self._identities: dict[str, IdentityFile] = {}

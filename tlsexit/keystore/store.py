@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from dataclasses import replace as replaced
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -30,6 +30,7 @@ from tlsexit.keystore.files import (
     write_whole,
 )
 from tlsexit.keystore.index import Entry, Index, Kind, PasswordCheck, check_id, parse_index
+from tlsexit.keystore.live import LivePki, Stamp
 from tlsexit.policy import (
     BuiltinPki,
     Identity,
@@ -44,12 +45,6 @@ from tlsexit.policy.certificates import ParsedCertificate, parsed
 from tlsexit.policy.responses import described_response
 from tlsexit.policy.store import ordered_chain
 from tlsexit.profile import Profile
-
-if TYPE_CHECKING:
-    from tlsexit.keystore.live import LivePki
-
-Stamp = tuple[int, int, int]
-"""What tells two states of a store apart: the index is never changed, only replaced."""
 
 INDEX: Final = "index.toml"
 """The name of the index in the folder."""
@@ -165,8 +160,6 @@ class KeyStore:
 
         ``options`` are those of :meth:`pki`.
         """
-        from tlsexit.keystore.live import LivePki
-
         return LivePki(self, **options)
 
     def pki(self, *, opened: dict[str, IdentityFile] | None = None, **options: Any) -> BuiltinPki:
