@@ -53,6 +53,9 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path) -> None:
     assert (ran.status, ran.out) == (codes.USAGE, "")
     assert ran.problem == f"{file}, line 3: the element depht is unknown; did you mean depth?"
     assert run("profile", "check", tmp_path / "none").status == codes.USAGE
+    file.write_text("# nothing yet\n", encoding="utf-8")
+    ran = run("profile", "check", file)
+    assert (ran.status, ran.problem) == (codes.USAGE, f"{file}: has no profile")
 
 
 def test_the_key_store_is_looked_into(tmp_path: Path, files: Files) -> None:

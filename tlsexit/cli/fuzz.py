@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tlsexit.cli import codes
-from tlsexit.cli.options import PATH
+from tlsexit.cli.options import PATH, Amount
 from tlsexit.cli.problems import Problem, usage_problems
 from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, server_target
 
@@ -44,7 +44,7 @@ _TARGET_OPTIONS: Final = (
     click.option("--pki", "folder", type=PATH, metavar="DIR", help="Certificates to show, from `conform pki`."),
     click.option(
         "--patience",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         default=1.0,
         show_default=True,
         metavar="SECONDS",
@@ -54,7 +54,7 @@ _TARGET_OPTIONS: Final = (
 
 _RUN_OPTIONS: Final = (
     *_TARGET_OPTIONS,
-    click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Stop then. [60]"),
+    click.option("--seconds", type=Amount(min=0, min_open=True), metavar="N", help="Stop then. [60]"),
     click.option("--examples", type=click.IntRange(min=1), metavar="N", help="Stop after so many conversations."),
     click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Draw other conversations."),
     click.option("--database", type=PATH, metavar="DIR", help="Keep Hypothesis's examples there from run to run."),
@@ -96,7 +96,7 @@ def fuzz() -> None:
 @fuzz.command(epilog=EPILOG)
 @click.argument("target", nargs=-1, required=True)
 @_with(_RUN_OPTIONS)
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Connections a second, at most.")
+@click.option("--rate", type=Amount(min=0, min_open=True), metavar="N", help="Connections a second, at most.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending to another machine.")
 def server(target: tuple[str, ...], **options: Any) -> None:
     """Fuzz a server: HOST:PORT, or a command that starts it, in which {port} becomes the port."""

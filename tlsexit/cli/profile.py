@@ -36,12 +36,15 @@ def check(file: Path, key_store: Path | None, as_json: bool) -> None:
     FILE is TOML if its name ends in .toml, else it holds CFTSSL commands. The first mistake is told with its line. The
     elements of the CFTSSL command are all printed, those that only tlsexit has where they are not as usual.
     """
+    from tlsexit.alerts import LocalError
     from tlsexit.keystore import KeyStore
     from tlsexit.profiles import load_profiles
     from tlsexit.profiles.elements import ELEMENTS
 
     with usage_problems():
         profiles = load_profiles(file).values()
+        if not profiles:
+            raise LocalError(f"{file}: has no profile")
         if key_store is not None:
             store = KeyStore.open(key_store)
             for item in profiles:

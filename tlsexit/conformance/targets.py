@@ -119,7 +119,7 @@ class ServerTarget(Target):
         try:
             sock = socket.create_connection((self.host, self.port), self._timeout)
         except OSError as error:
-            raise Unreachable(str(error)) from error
+            raise Unreachable(error.strerror or str(error)) from error
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return SocketTransport(sock)
 
@@ -239,7 +239,7 @@ class _ClientLane:
                     patience = min(patience, 0.0)
                 continue
             except OSError as error:
-                raise Unreachable(str(error)) from error
+                raise Unreachable(error.strerror or str(error)) from error
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return SocketTransport(sock)
         said = "" if self._program is None else self._program.said[-500:].strip()
@@ -274,7 +274,7 @@ class Program:
             )
         except OSError as error:
             self._output.close()
-            raise Unreachable(f"the command cannot be started: {error}") from error
+            raise Unreachable(f"the command cannot be started: {error.strerror}") from error
 
     @property
     def ended(self) -> bool:
