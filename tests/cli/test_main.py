@@ -86,3 +86,14 @@ def test_old_certificates_cause_no_warnings_of_the_library() -> None:
     ended = process(*MODULE, "connect", "localhost:1")
     assert "CryptographyDeprecationWarning" not in ended.stderr
     assert ended.returncode in (codes.NETWORK, codes.USAGE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes descriptors with the shell's >&-")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_standard_streams_may_be_closed(closed: str) -> None:
+    line = f'exec "$0" -m tlsexit connect --insecure --input localhost:1 {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == codes.NETWORK
+    assert "Traceback" not in done.stderr

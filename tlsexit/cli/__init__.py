@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # a terminal that cannot show a character shows a question mark instead of a traceback
         reconfigure = getattr(stream, "reconfigure", None)
@@ -31,3 +33,15 @@ def main() -> None:
     # old certificates and ciphers are what this command is for
     warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
     cli(prog_name="tlsexit")
+
+
+def _open_closed_streams() -> None:
+    """Put the null device where the caller has closed a standard stream (``>&-``).
+
+    Otherwise a socket would get its number, and with it what a library in C prints.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)  # to the processes of tasks
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
