@@ -97,3 +97,14 @@ def test_standard_streams_may_be_closed(closed: str) -> None:
     )
     assert done.returncode == codes.NETWORK
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of the shell")
+def test_output_that_nobody_reads_is_no_failure() -> None:
+    with subprocess.Popen([*MODULE, "conform", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == codes.UNREAD

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
@@ -33,6 +35,10 @@ class Application(click.Group):
         except KeyboardInterrupt:
             click.echo(err=True)
             ctx.exit(codes.INTERRUPTED)
+        except BrokenPipeError:
+            # what is left in the buffer must not fail once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(codes.UNREAD)
 
 
 @click.group(

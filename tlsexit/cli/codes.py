@@ -25,6 +25,9 @@ NOT_RESUMED: Final = 5
 INTERRUPTED: Final = 130
 """Ended by Ctrl-C, as shells count it."""
 
+UNREAD: Final = 141
+"""Nobody reads standard output any more, as after ``| head``: what shells report of programs that SIGPIPE ends."""
+
 MEANINGS: Final = {
     OK: "all went well",
     FAILED: "the handshake or the protocol failed",
@@ -33,6 +36,7 @@ MEANINGS: Final = {
     TRUNCATED: "the peer went away without close_notify",
     NOT_RESUMED: "--resume: the peer did not resume the session",
     INTERRUPTED: "interrupted",
+    UNREAD: "nobody read the output to its end",
 }
 
 EPILOG: Final = "\b\nExit status:\n" + "\n".join(f"  {code:<4}{meaning}" for code, meaning in MEANINGS.items())

@@ -31,7 +31,8 @@ Exit status:
   1   something failed, or passed although --expected lists it; --compare: something got worse
   2   a bad option, address, file or key
   3   the target cannot be reached, or completes no honest handshake
-  130 interrupted"""
+  130 interrupted
+  141 nobody read the output to its end"""
 
 
 _RUN_OPTIONS: Final = (

@@ -31,7 +31,8 @@ Exit status:
   1   something was found; replay: the flaw shows
   2   a bad option, address, file or key
   3   the target cannot be reached, or completes no honest handshake
-  130 interrupted"""
+  130 interrupted
+  141 nobody read the output to its end"""
 
 _WARNING: Final = "the fuzzer sends malformed and hostile messages"
 
