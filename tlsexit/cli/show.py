@@ -43,10 +43,17 @@ _AUTHENTICATION: Final = {
 }
 
 
+class _Screen(Console):
+    """A console that leaves it to the command what becomes of output that nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def console(*, err: bool = False) -> Console:
     """Return a console on standard output or standard error, which prints text as it is: nothing a peer sent is
     taken for markup."""
-    return Console(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return _Screen(stderr=err, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def signs(out: Console) -> Signs:
