@@ -250,9 +250,9 @@ def test_a_wrong_pin_is_tried_once(spare: Token) -> None:
     """A token locks itself after a few; so not even the right token would be asked again."""
     pkcs11.lib(str(spare.module)).reinitialize()  # nobody is logged in
     exits = make(spare, pin="1111")
-    assert refusal(exits) == "spare-token/rsa: PinIncorrect"
+    assert refusal(exits) == "spare-token/rsa: the PIN is wrong"
     spare.take_away()
-    assert refusal(exits) == "spare-token/rsa: PinIncorrect"
+    assert refusal(exits) == "spare-token/rsa: the PIN is wrong"
     assert "1111" not in repr(exits)
 
 

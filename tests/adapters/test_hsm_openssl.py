@@ -93,7 +93,7 @@ def test_a_wrong_pin(hsm: dict[str, Token]) -> None:
     pkcs11.lib(str(hsm["spare"].module)).reinitialize()
     done = tlsexit("serve", "--exit", uri, "0", env={"TOKEN_PIN": "1111"})
     assert done.status == codes.FAILED
-    assert "spare-token/rsa: PinIncorrect" in done.problem
+    assert "spare-token/rsa: the PIN is wrong" in done.problem
     assert "1111" not in done.err
 
 

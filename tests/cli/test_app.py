@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 from tests.support.command import run
 from tlsexit.cli import codes
 
-COMMANDS = ("handshake", "connect", "serve", "pki", "profile", "phases", "suites")
+COMMANDS = ("handshake", "connect", "serve", "pki", "profile", "phases", "suites", "c-exit", "exit-server")
+
+TESTERS = ("conform", "fuzz", "replay")
+"""Those whose exit status tells about a target."""
 
 
 def test_help_lists_the_commands_and_shows_how_to_begin() -> None:
     ran = run("--help")
     assert ran.status == codes.OK
-    for name in COMMANDS:
+    for name in (*COMMANDS, *TESTERS):
         assert f"\n  {name} " in ran.out
     assert "tlsexit handshake" in ran.out
 
@@ -64,3 +70,13 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tlsexit.cli.memory.throwaway_pkis", interrupted)
     ran = run("handshake")
     assert (ran.status, ran.out, ran.err) == (codes.INTERRUPTED, "", "\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "tlsexit", "suites"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == codes.USAGE
+    assert done.stderr == "tlsexit: no space left on device\n"

@@ -343,9 +343,12 @@ def _parses(der: bytes) -> bool:
     return True
 
 
+_WORDS: Final = {ck.PinIncorrect: "the PIN is wrong", ck.PinLocked: "the PIN is locked"}
+
+
 def _reason(error: PKCS11Error) -> str:
-    """What the module returned, in PKCS #11's words; the exception's own text may be empty, or long."""
-    return type(error).__name__
+    """What the module returned, mostly in PKCS #11's words; the exception's own text may be empty, or long."""
+    return _WORDS.get(type(error), type(error).__name__)
 
 
 def _chain_from(source: Path | Iterable[bytes] | None) -> tuple[bytes, ...]:

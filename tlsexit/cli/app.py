@@ -17,7 +17,7 @@ from tlsexit.cli.fuzz import fuzz, replay
 from tlsexit.cli.handshake import handshake
 from tlsexit.cli.phases import phases
 from tlsexit.cli.pki import pki
-from tlsexit.cli.problems import Problem
+from tlsexit.cli.problems import Problem, sentence
 from tlsexit.cli.profile import profile
 from tlsexit.cli.serve import serve
 from tlsexit.cli.suites import suites
@@ -36,9 +36,18 @@ class Application(click.Group):
             click.echo(err=True)
             ctx.exit(codes.INTERRUPTED)
         except BrokenPipeError:
-            # what is left in the buffer must not fail once more at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             ctx.exit(codes.UNREAD)
+        except OSError as error:
+            # a command explains its own; what is left is the output, on a disk that is full
+            _drop_output()
+            click.echo(f"tlsexit: {sentence(error)}", err=True)
+            ctx.exit(codes.USAGE)
+
+
+def _drop_output() -> None:
+    """Send what is left in the buffer nowhere: it must not fail once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.group(

@@ -118,6 +118,8 @@ def serve(**options: Any) -> None:
         asyncio.run(run())
     except TlsError as error:
         raise Problem(sentence(error), getattr(error, "code", exit_code(error))) from error
+    except BrokenPipeError:
+        raise  # nobody reads the output
     except OSError as error:
         raise Problem(f"cannot listen on {options['address']}: {sentence(error)}", codes.NETWORK) from error
 
