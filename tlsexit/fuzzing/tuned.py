@@ -120,8 +120,10 @@ def _extensions(role: Role, allowed: tuple[int, ...] = tuple(ExtensionType)) -> 
         st.builds(Extension, st.just(int(kind)), _body(kind, role)) for kind in ExtensionType if int(kind) in allowed
     ]
     unknown = st.builds(Extension, st.sampled_from(GREASE), st.binary(max_size=8))
-    choices = st.one_of(*known, unknown) if role is Role.CLIENT else st.one_of(*known) if known else st.nothing()
-    return st.lists(choices, max_size=8, unique_by=lambda item: item.extension_type).map(tuple)
+    choices = (*known, unknown) if role is Role.CLIENT else tuple(known)
+    if not choices:
+        return st.just(())
+    return st.lists(st.one_of(*choices), max_size=8, unique_by=lambda item: item.extension_type).map(tuple)
 
 
 def client_hellos(*must_offer: int) -> SearchStrategy[ClientHello]:

@@ -192,7 +192,7 @@ def test_a_task_that_starts_during_a_drain_ends_too(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ without a monitor
 
 _PROGRAM = """
-import asyncio, pathlib, sys
+import asyncio, pathlib, signal, sys
 from tests.support.monitoring import Scene
 from tlsexit.drivers.monitor import Limits
 
@@ -203,6 +203,7 @@ async def main():
         print(scene.port, flush=True)
         await scene.monitor.wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born without
 asyncio.run(main())
 """
 
