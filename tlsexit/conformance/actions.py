@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tlsexit.conformance.expect import Alternative, answered, completed, goes_on, refusal
 from tlsexit.constants import Role
@@ -226,6 +226,10 @@ class Do(Action):
 
     def run(self, talk: Talk) -> None:
         self.act(talk)
+
+
+OPEN: Final = (handshake(), established())
+"""A whole handshake: what a probe of an open connection begins with."""
 
 
 def completed_and_closed() -> tuple[Action, ...]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from tlsexit.conformance.actions import (
+    OPEN,
     Check,
     Do,
     Observe,
@@ -57,7 +58,6 @@ section = Group(ATTACKS)
 
 _NO_4: Final = "it knows no TLS 4"
 
-OPEN: Final = (handshake(), established())
 REQUEST: Final = b"GET / HTTP/1.0\r\n\r\n"
 
 

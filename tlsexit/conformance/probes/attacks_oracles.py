@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tlsexit.conformance.actions import (
+    OPEN,
     Check,
     Do,
     Send,
     before,
     connect,
-    established,
-    handshake,
     refused,
 )
 from tlsexit.conformance.model import ATTACKS, Group, Probe
@@ -34,7 +33,6 @@ from tlsexit.puppet.steps import (
 
 section = Group(ATTACKS)
 
-OPEN: Final = (handshake(), established())
 REQUEST: Final = b"GET / HTTP/1.0\r\n\r\n"
 _ROUNDS: Final = 40
 """Measurements for each kind of record; enough to see a difference of the size of a MAC over a local network."""

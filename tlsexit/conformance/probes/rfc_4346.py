@@ -9,6 +9,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tlsexit.conformance.actions import (
+    OPEN,
     Alive,
     Check,
     Do,
@@ -40,10 +41,11 @@ from tlsexit.conformance.needs import (
 )
 from tlsexit.conformance.probes.appendix_e import BARE, v2_hello
 from tlsexit.conformance.probes.section_7_2_2 import flip, wrong_padding
+from tlsexit.conformance.probes.section_7_4_2 import SIGNED_RSA
 from tlsexit.conformance.probes.section_7_4_3 import vectors, with_params
 from tlsexit.conformance.talk import Talk
 from tlsexit.crypto.keyops import key_type
-from tlsexit.crypto.suites import KeyExchange, KeyType
+from tlsexit.crypto.suites import KeyType
 from tlsexit.handshake import keyexchange as kx
 from tlsexit.handshake.certificate import CertificateVerify
 from tlsexit.handshake.codec import encode
@@ -60,9 +62,6 @@ from tlsexit.puppet.steps import (
     server_params,
     wire,
 )
-
-OPEN: Final = (handshake(), established())
-SIGNED_RSA: Final = SuiteChoice("an RSA signature", exchange=(KeyExchange.DHE_RSA, KeyExchange.ECDHE_RSA))
 
 
 def keep_public(talk: Talk) -> None:

@@ -45,7 +45,6 @@ others = Group("RFC4366-3.3")
 status = Group("RFC4366-3.6")
 alerts = Group("RFC4366-4")
 
-OPEN: Final = (handshake(), established())
 UNKNOWN: Final = tuple(Extension(0xA000 + number, bytes(number % 7)) for number in range(100))
 
 OFFERS_NAME: Final = Need("the client names no server", lambda found: ExtensionType.SERVER_NAME in found.extensions)

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from tlsexit.conformance.actions import (
+    OPEN,
     Check,
     Do,
     Observe,
     Send,
     completed_and_closed,
     connect,
-    established,
     expect,
-    handshake,
     refused,
     through,
 )
@@ -39,8 +38,6 @@ server_again = Group("RFC5746-3.7")
 legacy = Group("RFC5746-4.4")
 fallback = Group("RFC7507")
 deprecated = Group("RFC8996")
-
-OPEN: Final = (handshake(), established())
 
 
 def info(data: bytes) -> Extension:

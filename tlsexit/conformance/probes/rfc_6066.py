@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tlsexit.alerts import PeerError
 from tlsexit.conformance.actions import (
+    OPEN,
     Check,
     Observe,
     Send,
@@ -28,7 +29,7 @@ from tlsexit.conformance.needs import (
     RESUMES,
     SERVER_NAME,
 )
-from tlsexit.conformance.probes.rfc_4366 import OPEN, answers_no, server_name, with_extension
+from tlsexit.conformance.probes.rfc_4366 import answers_no, server_name, with_extension
 from tlsexit.conformance.probes.section_7_4_1_2_sessions import not_resumed
 from tlsexit.conformance.probes.section_7_4_1_3 import choosing
 from tlsexit.conformance.talk import Talk

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tlsexit.conformance.actions import (
+    OPEN,
     Alive,
     Check,
     Do,
@@ -49,7 +50,6 @@ signalling = Group("RFC7627-5.2")
 resumption = Group("RFC7627-5.3")
 records = Group("RFC7366")
 
-OPEN: Final = (handshake(), established())
 WITH: Final = connect(extensions=(EMS,))
 
 

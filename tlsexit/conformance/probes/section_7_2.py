@@ -7,15 +7,14 @@ from typing import Final
 
 from tlsexit.alerts import AlertLevel
 from tlsexit.conformance.actions import (
+    OPEN,
     Check,
     Connect,
     Do,
     Send,
     before,
     connect,
-    established,
     expect,
-    handshake,
     refused,
 )
 from tlsexit.conformance.actions import Resume as By
@@ -134,7 +133,6 @@ def literal_about_offering(talk: Talk) -> str | None:
     return None
 
 
-OPEN: Final = (handshake(), established())
 AGAIN: Final[Connect] = connect(resume=By.ID)
 
 PROBES: Final = (

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tlsexit.alerts import ALWAYS_FATAL, AlertDescription, AlertLevel, alert_name
 from tlsexit.conformance.actions import (
+    OPEN,
     Alive,
     Altered,
     Check,
@@ -21,9 +22,7 @@ from tlsexit.conformance.actions import (
     after,
     before,
     connect,
-    established,
     expect,
-    handshake,
     refused,
     through,
 )
@@ -63,7 +62,6 @@ from tlsexit.puppet.writer import Spoil, flip_first, padding_of
 
 section = Group("7.2.2")
 
-OPEN: Final = (handshake(), established())
 
 NO_EXPORT: Final = Need(
     "the target has export suites", lambda found: not any(SUITES[value].key_exchange.export for value in found.suites)

@@ -38,14 +38,14 @@ _ID_AT: Final = 34
 """Where the length of the session id stands in either hello: behind version and random."""
 
 
-def long_id(size: int) -> Altered:
-    """A ClientHello with a session id of ``size`` bytes, more than there may be."""
+def long_id(name: str, size: int, filler: bytes) -> Altered:
+    """The hello ``name`` with a session id of ``size`` bytes, more than there may be."""
 
     def changed(body: bytes) -> bytes:
         rest = body[_ID_AT + 1 + body[_ID_AT] :]
-        return body[:_ID_AT] + bytes([size]) + bytes(size) + rest
+        return body[:_ID_AT] + bytes([size]) + filler * size + rest
 
-    return Altered("client_hello", reframed(changed))
+    return Altered(name, reframed(changed))
 
 
 def not_resumed(talk: Talk) -> str | None:
@@ -146,7 +146,7 @@ def _ids() -> Iterator[Probe]:
             f"id-of-{size}",
             f"a session id of {size} bytes is refused",
             "R2246-7.4.1.2-06",
-            conversation=(long_id(size), expect(refusal())),
+            conversation=(long_id("client_hello", size, b"\0"), expect(refusal())),
         )
     for size in (1, 32):
         yield section.server(

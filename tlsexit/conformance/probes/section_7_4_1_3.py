@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tlsexit.conformance.actions import (
-    Altered,
     Check,
     Do,
     Observe,
@@ -22,13 +21,12 @@ from tlsexit.conformance.actions import (
     through,
 )
 from tlsexit.conformance.actions import Resume as By
-from tlsexit.conformance.changes import reframed
 from tlsexit.conformance.expect import alert, completed, refusal, said, unreadable
 from tlsexit.conformance.model import Group, Probe
 from tlsexit.conformance.needs import LATER_VERSIONS, RESUMES, SESSION_TICKET, Need
 from tlsexit.conformance.probes.section_7_3 import offered
 from tlsexit.conformance.probes.section_7_4_1_2 import keep_random, randoms_differ
-from tlsexit.conformance.probes.section_7_4_1_2_sessions import offered_id
+from tlsexit.conformance.probes.section_7_4_1_2_sessions import long_id, offered_id
 from tlsexit.conformance.talk import Talk
 from tlsexit.crypto.suites import SUITES
 from tlsexit.handshake.hello import ServerHello
@@ -41,7 +39,6 @@ _NO_4: Final = "it knows no TLS 4"
 FIXED_RANDOM: Final = bytes(range(32))
 """A client's random that is the same each time."""
 
-_ID_AT: Final = 34
 
 NO_TICKETS: Final = Need("tickets go with made-up session ids", lambda found: SESSION_TICKET.lacks(found) is not None)
 
@@ -156,16 +153,6 @@ def favour_another_suite(talk: Talk) -> None:
     assert talk.puppet.session is not None
     own = talk.puppet.session.cipher_suite
     talk.puppet.hello["cipher_suites"] = (*(value for value in talk.capabilities.suites if value != own), own)
-
-
-def long_id(size: int) -> Altered:
-    """A ServerHello with a session id of ``size`` bytes, more than there may be."""
-
-    def changed(body: bytes) -> bytes:
-        rest = body[_ID_AT + 1 + body[_ID_AT] :]
-        return body[:_ID_AT] + bytes([size]) + b"A" * size + rest
-
-    return Altered("server_hello", reframed(changed))
 
 
 RESUMED: Final = (*completed_and_closed(), connect(resume=By.ID))
@@ -294,7 +281,7 @@ PROBES: Final = (
             f"id-of-{size}",
             f"a ServerHello with a session id of {size} bytes is refused",
             "R2246-7.4.1.3-07",
-            conversation=(long_id(size), refused()),
+            conversation=(long_id("server_hello", size, b"A"), refused()),
         )
         for size in (33, 200)
     ),
