@@ -1,7 +1,9 @@
 """Frozen values at the price of ordinary objects: a handshake makes some two hundred of them.
 
 A frozen dataclass sets each field by ``object.__setattr__``, which looks its slot up by name. Here the slots' own
-setters are called: the same fields, the same signature, the same freeze, in half the time.
+setters are called; and a value of many fields is filled while it still belongs to its twin, a class with the same slots
+that is not frozen, where setting a field is one instruction. The same fields, the same signature, the same freeze, in
+a half to a quarter of the time.
 """
 
 from __future__ import annotations
@@ -9,10 +11,12 @@ from __future__ import annotations
 import sys
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache, update_wrapper
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 __all__ = ["evolve", "quicken"]
+
+_MANY: Final = 5
+"""Fields from which on it pays to change the class of a value twice."""
 
 
 def quicken(module: str) -> None:
@@ -28,35 +32,47 @@ if TYPE_CHECKING:
 else:
 
     def evolve(value, /, **changes):
-        """Return ``dataclasses.replace(value, **changes)``, at a third of the cost.
+        """Return ``dataclasses.replace(value, **changes)``, at a tenth of the cost.
 
-        For frozen, slotted dataclasses of two fields or more that check nothing when they are made; any other is a
-        TypeError.
+        For frozen, slotted dataclasses that check nothing when they are made; any other is a TypeError.
         """
         cls = type(value)
-        places, contents = _shape(cls)
-        made = object.__new__(cls)
-        for place, content in zip(places.values(), contents(value)):  # noqa: B905 (keywords cost, here too)
-            place(made, content)
-        try:
-            for name, content in changes.items():
-                places[name](made, content)
-        except KeyError as error:
-            raise TypeError(f"{cls.__name__} has no field {error}") from None
+        names, copied = _copier(cls)
+        made = copied(value)
+        for name, content in changes.items():
+            if name not in names:
+                raise TypeError(f"{cls.__name__} has no field {name!r}")
+            setattr(made, name, content)
+        made.__class__ = cls
         return made
 
     @cache
-    def _shape(cls):
-        """Return the setter of each field's slot, and what gets all fields at once."""
-        places = _setters(cls)
-        if hasattr(cls, "__post_init__") or len(places) < 2:
+    def _copier(cls):
+        """Return the names of the fields, and what makes of a value an equal one that still belongs to the twin."""
+        if not _is_value(cls) or hasattr(cls, "__post_init__"):
             raise TypeError(f"{cls.__name__} is not a plain value")
-        return places, attrgetter(*places)
+        names = frozenset(field.name for field in fields(cls))
+        lines = ["def copied(value):", "    made = new(twin)"]
+        lines += [f"    made.{name} = value.{name}" for name in names]
+        known = {"new": object.__new__, "twin": _twin(cls)}
+        return names, _compiled("copied", cls, [*lines, "    return made"], known)
 
 
 def _is_value(cls: Any) -> bool:
     frozen: bool = is_dataclass(cls) and getattr(cls, "__dataclass_params__").frozen  # noqa: B009 (untyped)
     return frozen and "__slots__" in vars(cls)
+
+
+def _twin(cls: Any) -> Any:
+    """Return a class with the same slots that is not frozen: an instance may change from one to the other."""
+    contents = {"__slots__": vars(cls)["__slots__"], "__setattr__": object.__setattr__}
+    return type(cls)(f"_{cls.__name__}", cls.__bases__, contents)
+
+
+def _compiled(function: str, cls: Any, lines: list[str], known: dict[str, Any]) -> Any:
+    """Return the function that ``lines`` define; they are made of field names alone."""
+    exec(compile("\n".join(lines), f"<value {cls.__name__}>", "exec"), known)
+    return known[function]
 
 
 def _setters(cls: Any) -> dict[str, Any]:
@@ -66,22 +82,31 @@ def _setters(cls: Any) -> dict[str, Any]:
 
 def _initializer(cls: Any) -> Any:
     """Return an ``__init__`` with the signature of the one that the class has."""
-    names: dict[str, Any] = {f"set_{name}": setter for name, setter in _setters(cls).items()}
+    names: dict[str, Any] = {}
     ordinary: list[str] = ["self"]
     keywords: list[str] = []
-    lines: list[str] = []
+    made: list[str] = []
     for field in fields(cls):
         (keywords if field.kw_only else ordinary).append(_parameter(field, names))
         if field.default_factory is not MISSING:
             names[f"make_{field.name}"] = field.default_factory
-            lines.append(f"    if {field.name} is default_{field.name}: {field.name} = make_{field.name}()")
-        lines.append(f"    set_{field.name}(self, {field.name})")
+            made.append(f"    if {field.name} is default_{field.name}: {field.name} = make_{field.name}()")
+    parameters = ", ".join([*ordinary, *(["*", *keywords] if keywords else [])])
+    lines = [f"def __init__({parameters}):", *made, *_assignments(cls, names)]
     if hasattr(cls, "__post_init__"):
         lines.append("    self.__post_init__()")
-    parameters = ", ".join([*ordinary, *(["*", *keywords] if keywords else [])])
-    source = "\n".join([f"def __init__({parameters}):", *(lines or ["    pass"])])
-    exec(compile(source, f"<value {cls.__name__}>", "exec"), names)
-    return update_wrapper(names["__init__"], cls.__init__)
+    return update_wrapper(_compiled("__init__", cls, [*lines, "    pass"], names), cls.__init__)
+
+
+def _assignments(cls: Any, names: dict[str, Any]) -> list[str]:
+    """Return the lines that set all fields; what they need goes into ``names``."""
+    setters = _setters(cls)
+    if len(setters) < _MANY:
+        names |= {f"set_{name}": setter for name, setter in setters.items()}
+        return [f"    set_{name}(self, {name})" for name in setters]
+    names |= {"set_class": object.__dict__["__class__"].__set__, "twin": _twin(cls), "cls": cls}
+    assigned = [f"    self.{name} = {name}" for name in setters]
+    return ["    set_class(self, twin)", *assigned, "    self.__class__ = cls"]
 
 
 def _parameter(field: Field[Any], names: dict[str, Any]) -> str:
