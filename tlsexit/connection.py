@@ -330,21 +330,20 @@ class Connection:
         """Run one step of the handshake and carry out its actions."""
         try:
             result = guarded_step(self._role, self._state, given, self._config)
-            self._state = result.state
-            for action in result.actions:
-                self._perform(action)
-            if result.replay is not None:
-                self._feed(result.replay)
         except (PeerError, ExitFailed) as error:
             self._fail(error, error.description)
-
-    def _perform(self, action: actions.Action) -> None:
+            return
+        self._state = result.state
         try:
-            _PERFORM[type(action)](self, action)
-        except PeerError:
-            raise
+            for action in result.actions:
+                _PERFORM[type(action)](self, action)
+        except PeerError as error:
+            self._fail(error, error.description)
         except Exception as error:
-            raise internal(error) from error
+            self._fail(internal(error), AlertDescription.INTERNAL_ERROR)
+        else:
+            if result.replay is not None:
+                self._feed(result.replay)
 
     def _on_application_data(self, contents: list[bytes]) -> None:
         if not self._can_read:

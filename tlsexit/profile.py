@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -220,16 +221,17 @@ class Profile:
     @property
     def demands(self) -> bytes:
         """A digest of what is demanded of the peer: who has met one set of demands has not met another."""
-        demands = (
-            self.id,
-            self.user_certificate_id,
-            self.root_ca_ids,
-            self.depth,
-            self.dn_user,
-            self.dn_issuer,
-            self.minimum_rsa_bits,
+        return _digest(
+            (
+                self.id,
+                self.user_certificate_id,
+                self.root_ca_ids,
+                self.depth,
+                self.dn_user,
+                self.dn_issuer,
+                self.minimum_rsa_bits,
+            )
         )
-        return sha256(repr(demands).encode()).digest()[:16]
 
     def changed(self, changes: Mapping[str, Any]) -> Profile:
         """Return the profile with an exit's StartHandshake changes; :class:`LocalError` for a read-only element."""
@@ -241,6 +243,12 @@ class Profile:
                 # empty stands for everybody: a filter that an exit meant to close would stand open
                 raise LocalError(f"{name} restricts the peer and cannot be emptied")
         return replace(self, **changes) if changes else self
+
+
+@lru_cache(maxsize=256)
+def _digest(demands: tuple[object, ...]) -> bytes:
+    """Return the digest of demands, remembered: every handshake asks, and few profiles differ."""
+    return sha256(repr(demands).encode()).digest()[:16]
 
 
 def _is_host(name: str) -> bool:

@@ -5,10 +5,15 @@ MD5 and SHA-1 are wired into it: no cipher suite of TLS 1.0 changes them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from cryptography.hazmat.primitives.hashes import MD5, SHA1, HashAlgorithm
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from tlsexit.alerts import LocalError
+
+_MD5: Final = MD5()
+_SHA1: Final = SHA1()
 
 
 def prf(secret: bytes, label: bytes, seed: bytes, length: int) -> bytes:
@@ -21,8 +26,8 @@ def prf(secret: bytes, label: bytes, seed: bytes, length: int) -> bytes:
     # "S1 is taken from the first half of the secret, S2 from the second half"; an odd length shares the middle byte
     half = (len(secret) + 1) // 2
     label_and_seed = label + seed
-    left = _p_hash(MD5(), secret[:half], label_and_seed, length)
-    right = _p_hash(SHA1(), secret[len(secret) - half :], label_and_seed, length)
+    left = _p_hash(_MD5, secret[:half], label_and_seed, length)
+    right = _p_hash(_SHA1, secret[len(secret) - half :], label_and_seed, length)
     return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(length, "big")
 
 

@@ -187,13 +187,12 @@ def _answers(offer: ClientOffer, negotiated: Negotiation, profile: Profile) -> l
     """Extensions that are settled anew by every handshake, abbreviated ones included."""
     answered = []
     if negotiated.secure_renegotiation:
-        previous = offer.previous
-        saved = b"" if previous is None else previous.client + previous.server
-        answered.append(ext.extension(ExtensionType.RENEGOTIATION_INFO, ext.RENEGOTIATION_INFO, saved))
+        before = offer.previous
+        answered.append(ext.FIRST_HANDSHAKE if before is None else ext.renegotiation_info(before.client + before.server))
     if negotiated.extended_master_secret:
-        answered.append(Extension(ExtensionType.EXTENDED_MASTER_SECRET, b""))
+        answered.append(ext.EXTENDED_MASTER_SECRET)
     if negotiated.encrypt_then_mac:
-        answered.append(Extension(ExtensionType.ENCRYPT_THEN_MAC, b""))
+        answered.append(ext.ENCRYPT_THEN_MAC)
     if negotiated.new_ticket:
         answered.append(Extension(ExtensionType.SESSION_TICKET, b""))
     if negotiated.next_protocol is not None:

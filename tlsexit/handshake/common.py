@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Final
@@ -36,6 +37,13 @@ from tlsexit.values import evolve
 
 _LONGEST_KEPT_CHAIN: Final = 2**14
 """Bytes of the peer's chain that a session keeps; of a longer one, the leaf: a store holds many sessions."""
+
+
+_SETTLED: Final = (
+    actions.FixVersion(ProtocolVersion.TLS_1_0),
+    # a limit that an earlier handshake of the connection agreed on ends with its session
+    actions.LimitFragments(MAX_PLAINTEXT),
+)
 
 
 def new_random(config: Config) -> bytes:
@@ -114,9 +122,9 @@ def with_next_protocol(context: SessionContext, message: NextProtocol) -> Sessio
 
 def settled_actions(negotiated: Negotiation) -> tuple[actions.Action, ...]:
     """Return what both ends do as soon as ServerHello has settled it."""
-    # a limit that an earlier handshake of the connection agreed on ends with its session
-    limit = actions.LimitFragments(negotiated.max_fragment_length or MAX_PLAINTEXT)
-    return (actions.FixVersion(ProtocolVersion.TLS_1_0), limit)
+    if negotiated.max_fragment_length is None:
+        return _SETTLED
+    return (_SETTLED[0], actions.LimitFragments(negotiated.max_fragment_length))
 
 
 def new_session(context: SessionContext, negotiated: Negotiation, secret: bytes, config: Config) -> Session:
@@ -144,7 +152,13 @@ def peer_demands(context: SessionContext, config: Config) -> bytes:
 
     A session comes back only where it is the same, or resuming would get round CheckCertificate.
     """
-    return sha256(context.profile.demands + context.task.trust + config.session_context).digest()[:16]
+    return _digest(context.profile.demands, context.task.trust, config.session_context)
+
+
+@lru_cache(maxsize=256)
+def _digest(*parts: bytes) -> bytes:
+    """Return the digest of what a side accepts, remembered: it changes more seldom than a handshake comes."""
+    return sha256(b"".join(parts)).digest()[:16]
 
 
 def _worth_keeping(context: SessionContext) -> tuple[bytes, ...]:

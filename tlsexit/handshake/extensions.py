@@ -75,11 +75,14 @@ EXTENSIONS = _ExtensionList(EXTENSION, 0, 2**16 - 1)
 
 def check_unique(extensions: Iterable[Extension]) -> None:
     """Raise :class:`WireError`, an illegal_parameter, if a type appears twice (RFC 4366 §2.3)."""
+    types = [extension.extension_type for extension in extensions]
+    if len(types) == len(set(types)):
+        return
     seen = set[int]()
-    for extension in extensions:
-        if extension.extension_type in seen:
-            raise WireError(f"extension {extension.extension_type} appears twice", alert=IllegalParameter)
-        seen.add(extension.extension_type)
+    for kind in types:
+        if kind in seen:
+            raise WireError(f"extension {kind} appears twice", alert=IllegalParameter)
+        seen.add(kind)
 
 
 def find(extensions: Iterable[Extension] | None, extension_type: int) -> bytes | None:
@@ -235,6 +238,17 @@ SESSION_TICKET = Rest()
 
 # opaque renegotiated_connection<0..255>; (RFC 5746 §3.2)
 RENEGOTIATION_INFO = Opaque(0, 255)
+
+
+def renegotiation_info(renegotiated_connection: bytes) -> Extension:
+    """Return the extension that names the handshake before, by its verify_data; empty in a first one."""
+    return extension(ExtensionType.RENEGOTIATION_INFO, RENEGOTIATION_INFO, renegotiated_connection)
+
+
+# what nearly every hello has
+FIRST_HANDSHAKE: Final = renegotiation_info(b"")
+ENCRYPT_THEN_MAC: Final = Extension(ExtensionType.ENCRYPT_THEN_MAC, b"")
+EXTENDED_MASTER_SECRET: Final = Extension(ExtensionType.EXTENDED_MASTER_SECRET, b"")
 
 _CLIENT: Final[Mapping[int, Leaf[object]]] = {
     ExtensionType.SERVER_NAME: SERVER_NAME_LIST,

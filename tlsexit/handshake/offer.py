@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Any
@@ -55,15 +56,12 @@ def client_extensions(
 
     renegotiation_info is there whenever anything is, and in a renegotiation always (RFC 5746 §3.4, §3.5).
     """
-    saved = b"" if previous is None else previous.client
-    renegotiation_info = ext.extension(ExtensionType.RENEGOTIATION_INFO, ext.RENEGOTIATION_INFO, saved)
+    renegotiation_info = ext.FIRST_HANDSHAKE if previous is None else ext.renegotiation_info(previous.client)
     if not profile.extensions:
         return None if previous is None else (renegotiation_info,)
     offered = []
     if profile.server_name is not None and not _is_address(profile.server_name):
-        host = profile.server_name.removesuffix(".").encode("ascii")
-        name = ext.ServerName(NameType.HOST_NAME, host)
-        offered.append(ext.extension(ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST, (name,)))
+        offered.append(_server_name(profile.server_name))
     if profile.max_fragment_length is not None:
         code = _LENGTH_CODES[profile.max_fragment_length]
         offered.append(ext.extension(ExtensionType.MAX_FRAGMENT_LENGTH, ext.MAX_FRAGMENT_LENGTH, code))
@@ -87,12 +85,19 @@ def client_extensions(
         # §3: "renegotiations on the same connection MUST NOT include" it
         offered.append(Extension(ExtensionType.NEXT_PROTOCOL_NEGOTIATION, b""))
     if profile.encrypt_then_mac:
-        offered.append(Extension(ExtensionType.ENCRYPT_THEN_MAC, b""))
+        offered.append(ext.ENCRYPT_THEN_MAC)
     if profile.extended_master_secret:
-        offered.append(Extension(ExtensionType.EXTENDED_MASTER_SECRET, b""))
+        offered.append(ext.EXTENDED_MASTER_SECRET)
     if profile.session_tickets:
         offered.append(Extension(ExtensionType.SESSION_TICKET, session.ticket if session else b""))
     return (*offered, renegotiation_info)
+
+
+@lru_cache(maxsize=256)
+def _server_name(name: str) -> Extension:
+    """Return server_name for a host; remembered, as whoever comes back to a server sends the same."""
+    host = ext.ServerName(NameType.HOST_NAME, name.removesuffix(".").encode("ascii"))
+    return ext.extension(ExtensionType.SERVER_NAME, ext.SERVER_NAME_LIST, (host,))
 
 
 def in_v2_format(hello: ClientHello) -> ClientHello:

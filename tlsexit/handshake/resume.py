@@ -12,6 +12,9 @@ are new all the same: they come from the old master secret and both new randoms 
 
 from __future__ import annotations
 
+from functools import lru_cache
+from math import inf
+
 from tlsexit.alerts import BadCertificate, HandshakeFailure, IllegalParameter
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
@@ -299,13 +302,15 @@ def _may_resume(session: Session, offer: ClientOffer, context: SessionContext, c
 def _has_expired_certificate(session: Session, config: Config) -> bool:
     """Whether a certificate of the session is past its time: then "it should force a full handshake" (§F.1.4)."""
     now = config.clock()
-    for der in (*session.own_chain, *session.peer_chain):
-        try:
-            expires = load_certificate(der).not_valid_after_utc
-        except BadCertificate:
-            continue  # it never counted for anything
-        except LIBRARY_ERRORS:
-            return True  # it says no time that can be read
-        if expires.timestamp() < now:
-            return True
-    return False
+    return any(_expiry(der) < now for der in (*session.own_chain, *session.peer_chain))
+
+
+@lru_cache(maxsize=256)
+def _expiry(der: bytes) -> float:
+    """Return when a certificate expires, in seconds since 1970; remembered as the certificate itself is."""
+    try:
+        return load_certificate(der).not_valid_after_utc.timestamp()
+    except BadCertificate:
+        return inf  # it never counted for anything
+    except LIBRARY_ERRORS:
+        return -inf  # it says no time that can be read

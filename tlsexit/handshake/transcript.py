@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from hashlib import md5, sha1
 from typing import NamedTuple, Protocol, Self
 
+from tlsexit.values import quicken
+
 
 class _Hash(Protocol):
     def update(self, data: bytes, /) -> None: ...
@@ -51,14 +53,17 @@ class Transcript:
 
     def _hash(self) -> _Hashed:
         """Return the hashes over all messages, and keep them."""
-        known = self._hashed or _Hashed(0, md5(usedforsecurity=False), sha1(usedforsecurity=False))
-        if known.covered < len(self.messages):
+        known, count = self._hashed, len(self.messages)
+        if known is None:
+            data = b"".join(self.messages)
+            known = _Hashed(count, md5(data, usedforsecurity=False), sha1(data, usedforsecurity=False))
+        elif known.covered < count:
+            data = b"".join(self.messages[known.covered :])
             # the hashes that are kept belong to the transcripts before this one as well
-            known = _Hashed(len(self.messages), known.md5.copy(), known.sha1.copy())
-            data = b"".join(self.messages[0 if self._hashed is None else self._hashed.covered :])
+            known = _Hashed(count, known.md5.copy(), known.sha1.copy())
             known.md5.update(data)
             known.sha1.update(data)
-            object.__setattr__(self, "_hashed", known)
+        object.__setattr__(self, "_hashed", known)
         return known
 
     def __reduce__(self) -> tuple[type[Transcript], tuple[tuple[bytes, ...]]]:
@@ -67,3 +72,6 @@ class Transcript:
 
     def __repr__(self) -> str:
         return f"Transcript({len(self.messages)} messages, {sum(map(len, self.messages))} bytes)"
+
+
+quicken(__name__)
