@@ -32,6 +32,8 @@ class Fault:
 SERVER: Final = "server-everything"
 CLIENT: Final = "client-everything"
 MUTUAL: Final = "server-mutual"
+PLAIN_CLIENT: Final = "client"
+"""Offers fewer suites than there are."""
 
 
 def fault(name: str, title: str, configuration: str, requirements: str, *edits: tuple[str, str, str]) -> Fault:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.faults.fault import CLIENT, MUTUAL, SERVER, fault
+from tests.faults.fault import CLIENT, MUTUAL, PLAIN_CLIENT, SERVER, fault
 
 NEGOTIATION: Final = (
     fault(
@@ -28,7 +28,7 @@ NEGOTIATION: Final = (
     fault(
         "suite-not-offered",
         "a client goes on with a suite that it has not offered",
-        CLIENT,
+        PLAIN_CLIENT,
         "R2246-7.4.1.3-09",
         (
             "handshake.offer",

@@ -21,13 +21,14 @@ from tlsexit.fuzzing.plans import Abilities, plans
 from tlsexit.fuzzing.play import play, rehearse
 from tlsexit.fuzzing.script import Script
 
-ENOUGH = 400
+ENOUGH = 1_500
 """Conversations after which a fault counts as missed."""
 
 SUITES = {
     "server-everything": (0x002F, 0x0005, 0x0033, 0xC013),
     "client-everything": (0x002F, 0x0005, 0x0033, 0xC013),
     "server-mutual": (0x002F, 0x0033),
+    "client": (0x002F, 0x0033, 0xC013),
 }
 
 
@@ -49,9 +50,9 @@ def prepared(configuration: str) -> tuple[Script, ...]:
     found = Abilities(target.tests, SUITES[configuration], tickets=True, renegotiates=True)
     good = []
     for script in plans(found):
-        played, specimens = rehearse(lane, script, terms)
-        if not played.findings:
-            good.append(Plan(script, specimens))
+        rehearsal = rehearse(lane, script, terms)
+        if not rehearsal.played.findings:
+            good.append(Plan(script, rehearsal.specimens, rehearsal.suited))
     return tuple(islice(sweep(tuple(good)), ENOUGH))
 
 

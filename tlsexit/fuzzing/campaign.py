@@ -132,13 +132,14 @@ class Campaign:
         good: list[Plan] = []
         last = ""
         for script in plans(self._abilities):
-            played, specimens = rehearse(self._lane, script, self._terms)
+            rehearsal = rehearse(self._lane, script, self._terms)
+            played = rehearsal.played
             self._count(played)
             if played.findings or not played.complete:
                 last = str(played.findings[0]) if played.findings else str(played.conversations[-1].stuck)
                 self._note(played)
             else:
-                good.append(Plan(script, specimens))
+                good.append(Plan(script, rehearsal.specimens, rehearsal.suited))
         self.report.honest = len(good)
         if not good:
             raise NothingWorks(f"no honest handshake completes; the last one: {last}")
@@ -191,8 +192,8 @@ class Campaign:
 
     @property
     def _quick(self) -> bool:
-        """Whether conversations cost next to nothing."""
-        return hasattr(self._lane, "quick") or self.report.slowest > 0.0
+        """Whether conversations cost next to nothing: only a target in this process is timed."""
+        return self.report.slowest > 0.0
 
     def _add(self, discovery: Discovery) -> None:
         self.report.discoveries.append(discovery)

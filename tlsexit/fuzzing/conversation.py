@@ -15,6 +15,7 @@ from tlsexit.conformance.honest import curve_extensions
 from tlsexit.constants import HANDSHAKE_HEADER_LENGTH, ContentType, Role
 from tlsexit.crypto.suites import SUITES, Premaster
 from tlsexit.events import MessageSeen
+from tlsexit.fuzzing import expected as ex
 from tlsexit.fuzzing.expected import Answer, Expected
 from tlsexit.fuzzing.findings import Finding
 from tlsexit.fuzzing.guard import LIMIT, Guard
@@ -23,7 +24,7 @@ from tlsexit.fuzzing.script import Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
 from tlsexit.fuzzing.turns import Turns
 from tlsexit.fuzzing.verdict import particular, universal
-from tlsexit.fuzzing.words import WORDS, message_of
+from tlsexit.fuzzing.words import WORDS, message_of, tricks_for
 from tlsexit.handshake import extensions as ext
 from tlsexit.handshake.codec import GRAMMARS
 from tlsexit.handshake.enums import ExtensionType, HandshakeType, NameType
@@ -60,15 +61,24 @@ class Terms:
 class Conversation:
     """One connection. ``script`` says who speaks over which suite, ``session`` is what may be resumed.
 
-    ``revoked``: a fatal alert has made that session unfit to be resumed.
+    ``revoked``: a fatal alert has made that session unfit to be resumed. ``rehearsed``: :attr:`suited` is filled.
     """
 
     def __init__(
-        self, lane: Lane, script: Script, terms: Terms, *, session: Session | None = None, revoked: bool = False
+        self,
+        lane: Lane,
+        script: Script,
+        terms: Terms,
+        *,
+        session: Session | None = None,
+        revoked: bool = False,
+        rehearsed: bool = False,
     ) -> None:
         self.script = script
         self.terms = terms
-        self.revoked = revoked
+        # nobody can take back a ticket: it is valid as long as the key it is sealed with (RFC 5077 §4)
+        self.revoked = revoked and session is not None and not session.ticket
+        self.rehearsed = rehearsed
         self.guard = Guard(lane.open(), terms.limit)
         self.puppet = Puppet(
             script.role,
@@ -89,6 +99,10 @@ class Conversation:
         self.made: list[Move] = []
         self.sent: list[bytes] = []
         """The handshake message that each move made has sent, empty where it was none."""
+        self.suited: list[frozenset[str]] = []
+        """The tricks and sealings that would have been what they claim to be, for each move made in a rehearsal."""
+        self.silent = False
+        """Whether the target, after a wrong move, has neither refused it nor gone on, and we wait for its turn."""
         self.spoilt: Expected | None = None
         """What the first wrong move ought to have led to; None as long as everything is right."""
         self.spoilt_by: Move | None = None
@@ -134,7 +148,8 @@ class Conversation:
     @property
     def over(self) -> bool:
         """Whether nothing more can be said."""
-        return self.puppet.over or self.stuck is not None or self.declined or self.guard.problem is not None
+        over = self.puppet.over or self.stuck is not None or self.silent
+        return over or self.declined or self.guard.problem is not None
 
     @property
     def declined(self) -> bool:
@@ -162,8 +177,12 @@ class Conversation:
         if puppet.over:
             self._note_end(move)
             return
+        if self.spoilt is not None and puppet.peer_owes and self.guard.in_process:
+            self.silent = True
+            return
         if move.maybe and not self.turns.needed(message):
             return
+        suited = self._suited(move) if self.rehearsed else frozenset[str]()
         self.taken_before = len(self.guard.received)
         expected = self._outlook(move, message)
         self._raw = b""
@@ -180,7 +199,12 @@ class Conversation:
             self.turns.said(message)
         self.made.append(move)
         self.sent.append(self._raw)
+        self.suited.append(suited)
         self._judge_move(move, expected)
+
+    def _suited(self, move: Move) -> frozenset[str]:
+        tricks = {name for name in tricks_for(self.puppet.role, move.say) if WORDS[name].applies(self.puppet)}
+        return frozenset(tricks | {name for name, sealing in SEALINGS.items() if sealing.applies(self.puppet)})
 
     def _outlook(self, move: Move, message: str) -> Expected | None:
         """Return what the move ought to lead to, apart from its mutation; None if it is honest."""
@@ -217,7 +241,11 @@ class Conversation:
             if mutation is None:
                 return raw
             changed = mutation.apply(raw, sender=puppet.role, suite=puppet.suite)
-            seen.append(outlook(mutation, changed, sender=puppet.role, suite=puppet.suite))
+            expected = outlook(mutation, changed, sender=puppet.role, suite=puppet.suite)
+            if mutation.field == "ClientHello.cipher_suites" and puppet.session is not None and expected.alerts:
+                # without the session's suite among them, that may be what is wrong (§7.4.1.2)
+                expected = replace(expected, alerts=expected.alerts | ex.FORBIDDEN)
+            seen.append(expected)
             self._reread(changed)
             if ".extension_data" in mutation.field:
                 self.mutated_extension = _type_of(raw, mutation.field, puppet)

@@ -12,10 +12,11 @@ from tlsexit.alerts import AlertDescription, AlertLevel
 from tlsexit.constants import Role
 from tlsexit.fuzzing.layout import kind_of
 from tlsexit.fuzzing.mutation import Kind, Mutation, mutations
+from tlsexit.fuzzing.play import Place
 from tlsexit.fuzzing.script import Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
 from tlsexit.fuzzing.turns import HANDSHAKE
-from tlsexit.fuzzing.words import WORDS, message_of
+from tlsexit.fuzzing.words import WORDS, tricks_for
 
 
 class Category(Enum):
@@ -50,16 +51,17 @@ class Departure:
     first: bool = False
 
 
-Specimens = Mapping[tuple[int, int], bytes]
-"""A handshake message in wire form for each place (connection, move) of a plan, from an honest run."""
-
-
 @dataclass(frozen=True)
 class Plan:
-    """An honest script with the messages that an honest run of it has sent."""
+    """An honest script with what an honest run of it has shown, by place (connection, move).
+
+    ``specimens`` are the handshake messages sent, in wire form; ``suited`` the tricks and sealings that are there what
+    they claim to be.
+    """
 
     script: Script
-    specimens: Specimens = field(default_factory=dict, repr=False)
+    specimens: Mapping[Place, bytes] = field(default_factory=dict, repr=False)
+    suited: Mapping[Place, frozenset[str]] = field(default_factory=dict, repr=False)
 
     def departures(self) -> Iterator[Departure]:
         """Yield every departure from the script."""
@@ -81,10 +83,15 @@ class Plan:
                 continue  # an honest end does not say it here
             before, after = moves[:at], moves[at + 1 :]
             stage = _stage(moves, at)
-            for name in tricks(script.role, move.say):
+            suited = self.suited.get((number, at))
+            for name in tricks_for(script.role, move.say):
+                if suited is not None and name not in suited:
+                    continue
                 rest = after[1:] if name == "finished_around_change_cipher_spec" else after
                 yield made(Category.TRICK, not later, (*before, Move(name), *rest), name, stage)
             for name in SEALINGS:
+                if suited is not None and name not in suited:
+                    continue
                 first = not later and (move.say in ("finished", "data") or name.startswith("version"))
                 yield made(Category.RECORD, first, (*before, replace(move, seal=name), *after), name, move.say)
             if move.say in HANDSHAKE:
@@ -128,15 +135,6 @@ def _stage(moves: tuple[Move, ...], at: int) -> str:
 
 def _name(move: Move) -> str:
     return f"{move.say} {move.amount}" if move.amount else move.say
-
-
-def tricks(role: Role, message: str) -> tuple[str, ...]:
-    """Return the dishonest ways for ``role`` to say ``message``."""
-    return tuple(
-        name
-        for name, word in WORDS.items()
-        if word.expected is not None and word.speaker in (None, role) and message_of(word, role) == message != ""
-    )
 
 
 def insertions(role: Role) -> tuple[Move, ...]:

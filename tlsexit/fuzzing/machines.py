@@ -22,13 +22,13 @@ from tlsexit.constants import Role
 from tlsexit.crypto.suites import SUITES
 from tlsexit.fuzzing.code import as_code
 from tlsexit.fuzzing.conversation import Conversation, Lane, Terms
-from tlsexit.fuzzing.departures import insertions, tricks
+from tlsexit.fuzzing.departures import insertions
 from tlsexit.fuzzing.findings import Finding
 from tlsexit.fuzzing.mutation import mutations
 from tlsexit.fuzzing.plans import DATA, typical
 from tlsexit.fuzzing.script import Leg, Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
-from tlsexit.fuzzing.words import WORDS
+from tlsexit.fuzzing.words import WORDS, tricks_for
 
 
 class Violation(AssertionError):
@@ -114,7 +114,7 @@ class Machine(RuleBasedStateMachine):
     @rule(choice=st.data())
     def go_on_dishonestly(self, choice: st.DataObject) -> None:
         """Say what comes next, with a trick."""
-        possible = [name for word in sorted(self.talk.turns.next) for name in tricks(self.role, word)]
+        possible = [name for word in sorted(self.talk.turns.next) for name in tricks_for(self.role, word)]
         if possible:
             self._make(Move(choice.draw(st.sampled_from(possible), "trick")))
 

@@ -266,6 +266,7 @@ _SPECIAL: Final[Mapping[tuple[str, Kind], Expected]] = {
     ("Certificate.certificate_list", Kind.SHORT): ex.refused("R2246-7.4.2-13", alerts=ex.BAD_CHAIN),
     ("Certificate.certificate_list", Kind.CONTENT): ex.refused("R2246-7.4.2-13", alerts=ex.BAD_CHAIN),
     ("Certificate.certificate_list", Kind.FLIPPED): Expected(Answer.UNFINISHED, ("R2246-7.2.2-09",)),
+    ("Certificate.certificate_list.*", Kind.FLIPPED): Expected(Answer.UNFINISHED, ("R2246-7.2.2-09",)),
     ("HelloRequest", Kind.TRAILING): ex.refused("R2246-7.4.1.1-08", alerts=ex.MALFORMED | ex.OUT_OF_TURN),
     ("ServerHelloDone", Kind.TRAILING): ex.refused("R2246-7.4.5-02", alerts=ex.MALFORMED),
     ("Finished", Kind.TRAILING): ex.refused("R2246-7.4.9-04", alerts=ex.MALFORMED | {Alert.DECRYPT_ERROR}),
@@ -372,6 +373,9 @@ def _of_field(field: Field) -> Iterator[Mutation]:
         yield from (Mutation(Kind.CONTENT, path, content=value) for value in _CONTENTS[kind])
     if kind in _FLIPS:
         yield from (Mutation(Kind.FLIPPED, path, bit) for bit in (0, 7, 8, 95))
+    if path == "Certificate.certificate_list.0":
+        # the tag and the length of the DER: no certificate any more
+        yield from (Mutation(Kind.FLIPPED, path, bit) for bit in (0, 7, 8))
     if kind in ("ClientHello.extensions", "ServerHello.extensions"):
         if len(field.children) > 1:
             yield Mutation(Kind.REORDERED, path)

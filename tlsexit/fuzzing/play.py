@@ -27,8 +27,8 @@ class Played:
         return all(conversation.stuck is None for conversation in self.conversations)
 
 
-def play(lane: Lane, script: Script, terms: Terms) -> Played:
-    """Play a script, connection by connection."""
+def play(lane: Lane, script: Script, terms: Terms, *, rehearsed: bool = False) -> Played:
+    """Play a script, connection by connection; ``rehearsed`` has conversations note what would suit each place."""
     conversations: list[Conversation] = []
     findings: list[Finding] = []
     session: Session | None = None
@@ -37,7 +37,12 @@ def play(lane: Lane, script: Script, terms: Terms) -> Played:
         if leg.resume and session is None:
             break
         conversation = Conversation(
-            lane, script, terms, session=session if leg.resume else None, revoked=leg.resume and revoked
+            lane,
+            script,
+            terms,
+            session=session if leg.resume else None,
+            revoked=leg.resume and revoked,
+            rehearsed=rehearsed,
         )
         conversation.play(leg.moves)
         findings += conversation.finish()
@@ -46,20 +51,33 @@ def play(lane: Lane, script: Script, terms: Terms) -> Played:
     return Played(script, tuple(conversations), tuple(dict.fromkeys(findings)))
 
 
-def rehearse(lane: Lane, script: Script, terms: Terms) -> tuple[Played, dict[tuple[int, int], bytes]]:
-    """Play an honest script; returns how it went, and the handshake message that each of its moves has sent."""
-    played = play(lane, script, terms)
-    specimens: dict[tuple[int, int], bytes] = {}
+Place = tuple[int, int]
+"""Where a move stands in a script: the number of the connection, and its own in there."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """How an honest script went, and what that shows: by place, the handshake message sent and the tricks that suit."""
+
+    played: Played
+    specimens: dict[Place, bytes]
+    suited: dict[Place, frozenset[str]]
+
+
+def rehearse(lane: Lane, script: Script, terms: Terms) -> Rehearsal:
+    """Play an honest script."""
+    played = play(lane, script, terms, rehearsed=True)
+    specimens: dict[Place, bytes] = {}
+    suited: dict[Place, frozenset[str]] = {}
     for number, conversation in enumerate(played.conversations):
-        moves = script.legs[number].moves
-        sent = iter(conversation.sent)
-        made = iter(conversation.made)
+        made = iter(zip(conversation.made, conversation.sent, conversation.suited, strict=True))
         current = next(made, None)
-        for at, move in enumerate(moves):
-            if current is not move:
+        for at, move in enumerate(script.legs[number].moves):
+            if current is None or current[0] is not move:
                 continue
+            _, raw, fitting = current
             current = next(made, None)
-            raw = next(sent, None)
+            suited[number, at] = fitting
             if raw:
                 specimens[number, at] = raw
-    return played, specimens
+    return Rehearsal(played, specimens, suited)

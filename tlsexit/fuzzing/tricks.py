@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from tlsexit.alerts import AlertDescription, AlertLevel
 from tlsexit.constants import MAX_PLAINTEXT, ContentType, Role
-from tlsexit.crypto.suites import Premaster
+from tlsexit.crypto.suites import SUITES, Premaster
 from tlsexit.fuzzing import expected as ex
 from tlsexit.fuzzing.expected import ANYTHING, Answer, Expected
 from tlsexit.fuzzing.script import Move
@@ -308,6 +308,25 @@ def other_suite(puppet: Puppet, move: Move) -> tuple[Step, ...]:
         return again(puppet, cipher_suite=other)
 
     return (replace(step, build=built),)
+
+
+def unasked(puppet: Puppet) -> int | None:
+    """Return a suite that the client has not offered, and over which the handshake could go on all the same."""
+    offered = () if puppet.client_hello is None else puppet.client_hello.cipher_suites
+    mine = SUITES[puppet.suites[0]].key_exchange
+    alike = (value for value, suite in SUITES.items() if suite.key_exchange == mine)
+    return next((value for value in alike if value not in offered), None)
+
+
+def unasked_suite(puppet: Puppet, move: Move) -> tuple[Step, ...]:
+    """A hello that chooses a suite which the client has not offered."""
+    value = unasked(puppet)
+
+    def built(puppet: Puppet) -> bytes:
+        honest.server_hello.build(puppet)
+        return again(puppet, cipher_suite=puppet.suite if value is None else value)
+
+    return (replace(honest.server_hello, build=built),)
 
 
 def resuming(puppet: Puppet) -> bool:

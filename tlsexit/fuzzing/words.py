@@ -182,6 +182,13 @@ WORDS: Final[Mapping[str, Word]] = {
     "hello_with_another_suite": Word(
         tricks.other_suite, "hello", None, Expected(Answer.NOT_RESUMED, ("R2246-7.4.1.3-08",)), tricks.resuming
     ),
+    "hello_with_a_suite_not_offered": Word(
+        tricks.unasked_suite,
+        "hello",
+        SERVER,
+        ex.refused("R2246-7.4.1.3-09", alerts=ex.FORBIDDEN),
+        lambda puppet: tricks.unasked(puppet) is not None,
+    ),
     "hello_without_extended_master_secret": Word(
         tricks.hello_without(ExtensionType.EXTENDED_MASTER_SECRET),
         "hello",
@@ -200,3 +207,12 @@ WORDS: Final[Mapping[str, Word]] = {
 def message_of(word: Word, role: Role) -> str:
     """Return the message whose place a word takes, said by ``role``; empty if it has none."""
     return f"{role.value}_hello" if word.message == "hello" else word.message
+
+
+def tricks_for(role: Role, message: str) -> tuple[str, ...]:
+    """Return the dishonest ways for ``role`` to say ``message``."""
+    return tuple(
+        name
+        for name, word in WORDS.items()
+        if word.expected is not None and word.speaker in (None, role) and message_of(word, role) == message != ""
+    )

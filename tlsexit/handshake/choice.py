@@ -188,7 +188,9 @@ def _answers(offer: ClientOffer, negotiated: Negotiation, profile: Profile) -> l
     answered = []
     if negotiated.secure_renegotiation:
         before = offer.previous
-        answered.append(ext.FIRST_HANDSHAKE if before is None else ext.renegotiation_info(before.client + before.server))
+        answered.append(
+            ext.FIRST_HANDSHAKE if before is None else ext.renegotiation_info(before.client + before.server)
+        )
     if negotiated.extended_master_secret:
         answered.append(ext.EXTENDED_MASTER_SECRET)
     if negotiated.encrypt_then_mac:
