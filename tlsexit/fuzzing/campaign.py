@@ -138,7 +138,7 @@ class Campaign:
             if played.findings or not played.complete:
                 last = str(played.findings[0]) if played.findings else str(played.conversations[-1].stuck)
                 self._note(played)
-            else:
+            elif all(conversation.turns.complete for conversation in played.conversations):
                 good.append(Plan(script, rehearsal.specimens, rehearsal.suited))
         self.report.honest = len(good)
         if not good:

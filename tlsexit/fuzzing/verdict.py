@@ -81,6 +81,8 @@ def _honest(talk: Conversation) -> Iterable[Finding]:
         return
     requirements = tuple(item for _, expected in talk.granted for item in expected.requirements)
     about = str(talk.granted[-1][0]) if talk.granted else "an honest conversation"
+    if _may_demand_a_certificate(talk):
+        return
     if puppet.broken is not None:
         yield Finding(Flaw.NONSENSE, requirements or ("R2246-7.4.9-01",), about, talk.reaction)
     elif talk.ended:
@@ -89,6 +91,12 @@ def _honest(talk: Conversation) -> Iterable[Finding]:
     elif talk.turns.complete and puppet.complete and not talk.final_established:
         detail = "the handshake does not complete"
         yield Finding(Flaw.REFUSED, requirements or ("R2246-7.4.9-03",), about, detail)
+
+
+def _may_demand_a_certificate(talk: Conversation) -> bool:
+    """Whether a server has turned down a client without a certificate, as it may (§7.4.6)."""
+    refused = talk.puppet.fatal == AlertDescription.HANDSHAKE_FAILURE
+    return refused and talk.puppet.role is Role.CLIENT and not talk.script.show_certificate
 
 
 def _not_refused(talk: Conversation, expected: Expected, about: str) -> Iterable[Finding]:
