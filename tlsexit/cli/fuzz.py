@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from tlsexit.cli import codes
+from tlsexit.cli.differ import differ
 from tlsexit.cli.options import PATH, Amount
 from tlsexit.cli.problems import Problem, usage_problems
-from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, server_target
+from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, reachable, server_target
 
 if TYPE_CHECKING:
     from tlsexit.conformance.pki import Workshop
@@ -118,6 +119,9 @@ def client(command: tuple[str, ...], **options: Any) -> None:
     _fuzz(made, load_or_make_workshop(options["folder"]), options, ("client", *listen, *command))
 
 
+fuzz.add_command(differ)
+
+
 @fuzz.command("self", epilog=EPILOG)
 @click.argument("configuration", default="server-everything")
 @_with(_RUN_OPTIONS)
@@ -179,21 +183,6 @@ def _need_hypothesis() -> None:
         raise Problem("fuzzing needs Hypothesis; install with: python -m pip install 'tlsexit[fuzzing]'")
 
 
-@contextmanager
-def _reachable(target: Target) -> Iterator[None]:
-    """Have the target running; what keeps it from answering becomes a problem."""
-    from tlsexit.conformance.discovery import NotConforming
-    from tlsexit.conformance.targets import Unreachable
-
-    try:
-        with target.running():
-            yield
-    except Unreachable as error:
-        raise Problem(f"{target.name} cannot be reached: {error}", codes.NETWORK) from error
-    except NotConforming as error:
-        raise Problem(f"{target.name}: {error}", codes.NETWORK) from error
-
-
 def _terms(target: Target, workshop: Workshop, options: dict[str, Any]) -> Terms:
     from tlsexit.fuzzing.conversation import Terms
 
@@ -213,7 +202,7 @@ def _fuzz(target: Target, workshop: Workshop, options: dict[str, Any], words: tu
         with usage_problems():
             corpus = read_corpus(options["corpus"])
     database = _database(options)
-    with _reachable(target):
+    with reachable(target):
         found = abilities(target, workshop, patience=options["patience"])
         with _progress(console(err=True), seconds, options["examples"]) as listen:
             campaign = Campaign(
@@ -327,7 +316,7 @@ def _replay(file: Path, target: Target, workshop: Workshop, options: dict[str, A
         script = read_script(file)
     if script.role is target.tests:
         raise Problem(f"{file}: a script for a {script.role.peer.value}; {target.name} is a {target.tests.value}")
-    with _reachable(target):
+    with reachable(target):
         played = play(target.lane(), script, _terms(target, workshop, options))
     out = show.console()
     out.print(f"{script}")

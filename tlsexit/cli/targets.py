@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tlsexit.cli import codes
 from tlsexit.cli.options import on_terminal, parse_address, parse_listening_address, warn
 from tlsexit.cli.problems import Problem, usage_problems
 
 if TYPE_CHECKING:
     from tlsexit.conformance.engine import EngineTarget
     from tlsexit.conformance.pki import Workshop
-    from tlsexit.conformance.targets import ClientTarget, ServerTarget
+    from tlsexit.conformance.targets import ClientTarget, ServerTarget, Target
 
 
 def server_target(words: tuple[str, ...], *, rate: float | None, yes: bool, what: str) -> ServerTarget:
@@ -65,3 +68,18 @@ def load_or_make_workshop(folder: Path | None) -> Workshop:
         return workshop()
     with usage_problems():
         return load_workshop(folder)
+
+
+@contextmanager
+def reachable(target: Target) -> Iterator[None]:
+    """Have the target running; what keeps it from answering becomes a problem."""
+    from tlsexit.conformance.discovery import NotConforming
+    from tlsexit.conformance.targets import Unreachable
+
+    try:
+        with target.running():
+            yield
+    except Unreachable as error:
+        raise Problem(f"{target.name} cannot be reached: {error}", codes.NETWORK) from error
+    except NotConforming as error:
+        raise Problem(f"{target.name}: {error}", codes.NETWORK) from error

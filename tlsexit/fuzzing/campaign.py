@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.database import ExampleDatabase
+from hypothesis.errors import Flaky
 
 from tlsexit.fuzzing.conversation import Lane, Terms
 from tlsexit.fuzzing.departures import Plan, sweep
@@ -167,12 +168,11 @@ class Campaign:
     def _news(self, played: Played) -> Iterator[Finding]:
         for finding in played.findings:
             if finding.flaw not in self._ignore and finding.key[:2] not in self._known:
-                self._known.add(finding.key[:2])
                 yield finding
 
     def _note(self, played: Played) -> None:
         """Keep the findings of an honest conversation as they are: it is as small as it can be."""
-        for finding in self._news(played):
+        for finding in tuple(self._news(played)):
             self._add(Discovery(finding, played.script, played, self.report.conversations))
 
     def _discover(self, finding: Finding, script: Script) -> None:
@@ -185,6 +185,7 @@ class Campaign:
         attempts = 400 if self._terms.patience < 0.05 or self._quick else 60
         smallest = minimal(script, shows, attempts=attempts)
         played = play(self._lane, smallest, self._terms)
+        self._known.add(finding.key[:2])
         same = [item for item in played.findings if item.key[:2] == finding.key[:2]]
         if not same:  # it does not repeat itself: keep what was seen
             smallest, played = script, play(self._lane, script, self._terms)
@@ -196,6 +197,7 @@ class Campaign:
         return self.report.slowest > 0.0
 
     def _add(self, discovery: Discovery) -> None:
+        self._known.add(discovery.finding.key[:2])
         self.report.discoveries.append(discovery)
         self.report.discoveries.sort(key=lambda item: list(SEVERITY).index(item.finding.flaw))
         self._listen(self.report, discovery)
@@ -205,6 +207,8 @@ class Campaign:
         examples = _ROUND
         if self._budget.examples is not None:
             examples = max(1, min(examples, self._budget.examples - self.report.conversations))
+
+        drawn: list[tuple[Finding, Script]] = []
 
         @seed(number)
         @settings(
@@ -221,14 +225,16 @@ class Campaign:
                 return
             played = self._play(script)
             for finding in self._news(played):
-                raise _found(finding)(finding, script)
+                drawn.append((finding, script))
+                raise _found(finding)(str(finding))
 
         conversation.hypothesis.inner_test._hypothesis_internal_add_digest = self._digest  # type: ignore[attr-defined]
         try:
             conversation()
-        except Found as found:
-            finding, script = found.args
-            self._discover(finding, script)
+        except (Found, Flaky):  # a target need not do the same thing twice
+            for finding, script in drawn:
+                if finding.key[:2] not in self._known:
+                    self._discover(finding, script)
 
     @property
     def _digest(self) -> bytes:

@@ -108,6 +108,7 @@ class Conversation:
         self.spoilt_by: Move | None = None
         self.unclear = False
         """Whether something was said that may be answered in any way."""
+        self.unclear_by: Move | None = None
         self.stuck: str | None = None
         """Why the fuzzer itself could not go on."""
         self.granted: list[tuple[Move, Expected]] = []
@@ -270,13 +271,16 @@ class Conversation:
         """Note what the move has changed about what may be expected."""
         if self.spoilt is None and not self.unclear and expected is not None:
             if expected.answer is Answer.ANY:
-                self.unclear = True
+                self.unclear, self.unclear_by = True, move
             elif expected.answer is Answer.ACCEPTED:
                 self.granted.append((move, expected))
             else:
                 self.spoilt, self.spoilt_by = expected, move
                 if expected.answer is Answer.REFUSED_LATER and not self.guard.in_process:
                     self.puppet.listen(0.05)
+        elif self.spoilt is not None and self.spoilt.answer is Answer.REFUSED_LATER and expected is not None:
+            # what comes now may be refused for itself, and at once
+            self.unclear = True
         if self.puppet.over:
             self._note_end(move)
 

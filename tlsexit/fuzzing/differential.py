@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 
 from tlsexit.alerts import alert_name
 from tlsexit.fuzzing.conversation import Conversation, Lane, Terms
+from tlsexit.fuzzing.departures import Plan
 from tlsexit.fuzzing.minimal import minimal
-from tlsexit.fuzzing.play import play
+from tlsexit.fuzzing.plans import Abilities, plans
+from tlsexit.fuzzing.play import play, rehearse
 from tlsexit.fuzzing.script import Script
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one connection came to: ``goes on``, ``alert`` or ``close``; the alert's number; the move it ended at.
+    """What one connection came to: ``goes on``, ``close_notify``, ``alert`` or ``close``; which alert, at what move.
 
-    ``established`` is whether the handshake was complete when the fuzzer had said everything.
+    ``established`` is whether a handshake was complete in the end, both Finished being right.
     """
 
     kind: str
@@ -32,37 +34,81 @@ class Outcome:
         what = alert_name(self.alert) if self.alert is not None else self.kind
         return what if self.kind == "goes on" else f"{what} at {self.at or 'the end'}"
 
-    def like(self, other: Outcome, *, exact: bool) -> bool:
-        """Whether two outcomes are the same; ``exact``: with the same alert, too."""
+    def short(self, lossy: bool) -> str:
+        """Return the kind; where alerts are lost, ``ends`` for all but ``goes on``."""
+        return "ends" if lossy and self.kind != "goes on" else self.kind
+
+    def like(self, other: Outcome, *, exact: bool, lossy: bool) -> bool:
+        """Whether two outcomes are the same.
+
+        ``exact``: with the same alert, too; ``lossy``: an alert and what came before it may have been lost, and a close
+        counts as one.
+        """
+        if lossy and "goes on" not in (self.kind, other.kind):
+            return True
         same = self.kind == other.kind and self.established == other.established
         return same and (not exact or self.alert == other.alert)
 
 
 def outcome(conversation: Conversation) -> Outcome:
-    """Return what a finished conversation came to."""
+    """Return what a finished conversation came to.
+
+    What a target says to our hanging up, such as OpenSSL's decode_error, is no answer to what was said before.
+    """
     at = str(conversation.ended_at) if conversation.ended and conversation.ended_at is not None else ""
-    fatal = conversation.puppet.fatal
-    kind = "alert" if fatal is not None else "close" if conversation.ended else "goes on"
-    return Outcome(kind, fatal, at, conversation.final_established)
+    fatal = conversation.puppet.fatal if conversation.ended else None
+    puppet = conversation.puppet
+    orderly = "close_notify" if puppet.close_notify else "close" if conversation.ended else "goes on"
+    kind = orderly if fatal is None else "alert"
+    return Outcome(kind, fatal, at, puppet.complete and puppet.peer_finished_is_right)
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One of the targets compared."""
+    """One of the targets compared.
+
+    ``lossy``: it is behind a socket, where an alert is lost if the target hangs up on what it has not read (RFC 1122
+    §4.2.2.13).
+    """
 
     name: str
     lane: Lane
     terms: Terms
+    lossy: bool = False
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The smallest script that shows a difference, what it came to at each target, and the requirements it is about."""
+    """A script that shows a difference, and what its connections came to at each target.
+
+    ``place`` is the first connection with a difference, ``about`` the move that it is about,
+    ``requirements`` those that the move breaks or relies on.
+    """
 
     script: Script
     outcomes: dict[str, tuple[Outcome, ...]] = field(compare=False)
+    place: int = 0
     requirements: tuple[str, ...] = ()
     about: str = ""
+    lossy: bool = False
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each target did, in short: the kind of its outcome; ``ends`` for most of them where alerts are lost.
+
+        ``nothing``: it had no such connection. Only where that says nothing, ``established`` is added.
+        """
+        found = [outcomes[self.place : self.place + 1] for outcomes in self.outcomes.values()]
+        kinds = tuple(item[0].short(self.lossy) if item else "nothing" for item in found)
+        if len(set(kinds)) > 1:
+            return kinds
+        return tuple("established" if item and item[0].established else kinds[0] for item in found)
+
+    @property
+    def key(self) -> tuple[str, tuple[str, ...]]:
+        """What makes two differences one: the requirement, or without one the move, and how each target took it."""
+        about = self.requirements[0] if self.requirements else self.about.split(" ")[0]
+        return about, self.kinds
 
     def __str__(self) -> str:
         lines = [str(self.script)]
@@ -74,24 +120,103 @@ class Difference:
 def compare(script: Script, contestants: Iterable[Contestant], *, exact: bool = False) -> Difference | None:
     """Play the script against each; returns how they differ, None if they do not."""
     outcomes: dict[str, tuple[Outcome, ...]] = {}
-    requirements: tuple[str, ...] = ()
-    about = ""
+    conversations: list[tuple[Conversation, ...]] = []
+    lossy = False
     for contestant in contestants:
+        lossy = lossy or contestant.lossy
         played = play(contestant.lane, script, contestant.terms)
         outcomes[contestant.name] = tuple(outcome(item) for item in played.conversations)
-        for item in played.conversations:
-            granted = [move for move, _ in item.granted]
-            named = item.spoilt.requirements if item.spoilt is not None else ()
-            named = named or tuple(id for _, expected in item.granted for id in expected.requirements)
-            if named and not requirements:
-                requirements = named
-                about = str(item.spoilt_by if item.spoilt_by is not None else granted[-1])
+        conversations.append(played.conversations)
     first, *others = outcomes.values()
-    alike = all(
-        len(first) == len(other) and all(a.like(b, exact=exact) for a, b in zip(first, other, strict=True))
-        for other in others
-    )
-    return None if alike else Difference(script, outcomes, requirements, about)
+    places = (_apart(first, other, exact, lossy) for other in others)
+    place = min((place for place in places if place is not None), default=None)
+    if place is None:
+        return None
+    there = [items[place] for items in conversations if place < len(items)]
+    about, requirements = _about(there)
+    return Difference(script, outcomes, place, requirements, about, lossy)
+
+
+def _apart(first: tuple[Outcome, ...], other: tuple[Outcome, ...], exact: bool, lossy: bool) -> int | None:
+    """Return the first place at which two runs of a script differ; None if they do not."""
+    for place, (mine, yours) in enumerate(zip(first, other, strict=False)):
+        if not mine.like(yours, exact=exact, lossy=lossy):
+            return place
+    return min(len(first), len(other)) if len(first) != len(other) else None
+
+
+def _about(conversations: Iterable[Conversation]) -> tuple[str, tuple[str, ...]]:
+    """Return the move that a difference is about, and the requirements behind it: the first wrong one, if any is."""
+    last = ""
+    for talk in conversations:
+        if talk.spoilt is not None:
+            return str(talk.spoilt_by), talk.spoilt.requirements
+    for talk in conversations:
+        for move, expected in reversed(talk.granted):
+            if expected.requirements:
+                return str(move), expected.requirements
+        if talk.unclear and talk.unclear_by is not None:
+            last = str(talk.unclear_by)
+        last = last or (str(talk.made[-1]) if talk.made else "")
+    return last, ()
+
+
+class Comparison:
+    """Scripts played against several targets; each kind of difference is kept once, by its smallest script.
+
+    ``listen`` is told of each, ``attempts`` bounds how often a script is tried smaller.
+    """
+
+    def __init__(
+        self,
+        contestants: tuple[Contestant, ...],
+        *,
+        exact: bool = False,
+        attempts: int = 120,
+        listen: Callable[[Difference], None] = lambda difference: None,
+    ) -> None:
+        self._contestants = contestants
+        self._exact = exact
+        self._attempts = attempts
+        self._listen = listen
+        self.found: dict[tuple[object, ...], Difference] = {}
+        self.scripts = 0
+        """How many have been played, those tried smaller not counted."""
+
+    def plans(self, abilities: Iterable[Abilities]) -> tuple[Plan, ...]:
+        """Return the honest scripts that work with every target; ``abilities`` are the targets', in order."""
+        every = list(abilities)
+        suites = tuple(value for value in every[0].suites if all(value in other.suites for other in every))
+        shared = Abilities(
+            every[0].role,
+            suites,
+            all(item.resumes for item in every),
+            all(item.tickets for item in every),
+            all(item.renegotiates for item in every),
+        )
+        made = []
+        for script in plans(shared) if suites else ():
+            rehearsals = [rehearse(contestant.lane, script, contestant.terms) for contestant in self._contestants]
+            if all(rehearsal.works for rehearsal in rehearsals):
+                made.append(Plan(script, rehearsals[0].specimens, rehearsals[0].suited))
+        return tuple(made)
+
+    def look(self, script: Script) -> Difference | None:
+        """Play one script; returns what it has shown that was not known."""
+        self.scripts += 1
+        difference = compare(script, self._contestants, exact=self._exact)
+        if difference is None or difference.key in self.found:
+            return None
+        key = difference.key
+
+        def same(candidate: Script) -> bool:
+            again = compare(candidate, self._contestants, exact=self._exact)
+            return again is not None and again.key == key
+
+        smallest = compare(minimal(script, same, attempts=self._attempts), self._contestants, exact=self._exact)
+        self.found[key] = smallest if smallest is not None and smallest.key == key else difference
+        self._listen(self.found[key])
+        return self.found[key]
 
 
 def differences(
@@ -102,24 +227,7 @@ def differences(
     listen: Callable[[Difference], None] = lambda difference: None,
 ) -> list[Difference]:
     """Return how the contestants differ over ``scripts``, each kind of difference once, by its smallest script."""
-    found: dict[tuple[object, ...], Difference] = {}
+    comparison = Comparison(contestants, exact=exact, listen=listen)
     for script in scripts:
-        difference = compare(script, contestants, exact=exact)
-        if difference is None or _key(difference) in found:
-            continue
-        key = _key(difference)
-
-        def same(candidate: Script, key: tuple[object, ...] = key) -> bool:
-            again = compare(candidate, contestants, exact=exact)
-            return again is not None and _key(again) == key
-
-        smallest = compare(minimal(script, same, attempts=120), contestants, exact=exact)
-        found[key] = smallest if smallest is not None and _key(smallest) == key else difference
-        listen(found[key])
-    return list(found.values())
-
-
-def _key(difference: Difference) -> tuple[object, ...]:
-    """What makes two differences the same: the requirement they are about, and how each target took it."""
-    kinds = tuple(tuple(item.kind for item in outcomes) for outcomes in difference.outcomes.values())
-    return difference.requirements[:1], kinds if not difference.requirements else tuple(k[-1:] for k in kinds)
+        comparison.look(script)
+    return list(comparison.found.values())

@@ -63,6 +63,12 @@ class Rehearsal:
     specimens: dict[Place, bytes]
     suited: dict[Place, frozenset[str]]
 
+    @property
+    def works(self) -> bool:
+        """Whether the target went along to the end, so that there is something to depart from."""
+        whole = all(conversation.turns.complete for conversation in self.played.conversations)
+        return whole and self.played.complete and not self.played.findings
+
 
 def rehearse(lane: Lane, script: Script, terms: Terms) -> Rehearsal:
     """Play an honest script."""
