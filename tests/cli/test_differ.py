@@ -44,12 +44,15 @@ def test_clients() -> None:
 def test_mistakes(tmp_path: Path) -> None:
     wrong = tmp_path / "known.toml"
     wrong.write_text("difference = 1\n")
+    other = tmp_path / "other.toml"
+    other.write_text("[[\n")
     for words, said in (
         (("self",), "two targets"),
         (("self", "self:client"), "--clients"),
         (("self", "true --port"), "{port}"),
         (("self", "ssl", "--known", str(wrong)), "no list of differences"),
-        (("self", "ssl", "--known", str(tmp_path / "none")), "none"),
+        (("self", "ssl", "--known", str(other)), "no list of differences"),
+        (("self", "ssl", "--known", str(tmp_path / "none")), "No such file"),
     ):
         done = run("fuzz", "differ", *words)
         assert done.status == 2

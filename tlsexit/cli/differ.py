@@ -132,11 +132,12 @@ def _known(file: Path | None) -> frozenset[tuple[str, tuple[str, ...]]]:
         return frozenset()
     import tomllib
 
-    with usage_problems():
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
     try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
         return frozenset((item["about"], tuple(item["kinds"])) for item in document["difference"])
-    except (KeyError, TypeError) as error:
+    except OSError as error:
+        raise Problem(f"{file}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise Problem(f"{file}: no list of differences") from error
 
 
