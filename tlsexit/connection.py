@@ -349,11 +349,11 @@ class Connection:
         if not self._can_read:
             # §7.4.9: none before Finished has been verified
             raise UnexpectedMessage("application data before the handshake is complete")
-        received = [ApplicationData(content) for content in contents if content]
-        if received:
-            self._warnings = self._unanswered = 0
-            self._events += received
-            self._opened += sum(map(len, contents))
+        for content in contents:
+            if content:
+                self._warnings = self._unanswered = 0
+                self._events.append(ApplicationData(content))
+                self._opened += len(content)
 
     def _on_message(self, received: Received[Any]) -> None:
         message = received.message

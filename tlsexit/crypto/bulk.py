@@ -52,16 +52,17 @@ class IdentityContext:
 class Mac:
     """An HMAC keyed once and used for every record of a direction (§5)."""
 
-    __slots__ = ("_keyed", "size")
+    __slots__ = ("keyed", "size")
 
     def __init__(self, secret: bytes, algorithm: hashes.HashAlgorithm) -> None:
-        self._keyed = HMAC(secret, algorithm)
+        self.keyed = HMAC(secret, algorithm)
+        """The keyed HMAC that each record's begins as a copy of; never itself updated."""
         self.size = algorithm.digest_size
         """Length of a digest, in bytes."""
 
     def digest(self, head: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
         """Return the MAC of ``head`` and ``body`` joined; calls do not influence each other."""
-        record = self._keyed.copy()
+        record = self.keyed.copy()
         record.update(head)
         record.update(body)
         return record.finalize()
@@ -81,7 +82,7 @@ def new_decryptor(keys: DirectionKeys) -> BulkContext:
 
 def new_mac(keys: DirectionKeys) -> Mac:
     """Return the keyed record MAC of the direction (§6.2.3.1)."""
-    return Mac(keys.mac_secret, _HASHES[keys.suite.mac.name]())
+    return Mac(keys.mac_secret, _HASHES[keys.suite.mac.name])
 
 
 def _single_des(key: bytes) -> CipherAlgorithm:
@@ -89,7 +90,7 @@ def _single_des(key: bytes) -> CipherAlgorithm:
     return decrepit.TripleDES(key * 3)
 
 
-_HASHES: Final[dict[str, Callable[[], hashes.HashAlgorithm]]] = {"MD5": hashes.MD5, "SHA": hashes.SHA1}
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {"MD5": hashes.MD5(), "SHA": hashes.SHA1()}
 
 _ALGORITHMS: Final[dict[str, Callable[[bytes], CipherAlgorithm]]] = {
     "RC4_40": decrepit.ARC4,

@@ -99,17 +99,18 @@ class RecordReader:
 
         The first that is not is left to :meth:`next`.
         """
-        buffer, offset = self._buffer, self._offset
+        buffer, offset, end = self._buffer, self._offset, len(self._buffer)
         found: list[memoryview | bytearray] = []
-        while len(found) < most and offset + RECORD_HEADER_LENGTH <= len(buffer):
+        while len(found) < most and offset + RECORD_HEADER_LENGTH <= end:
             kind, version, length = RECORD_HEADER.unpack_from(buffer, offset)
             start = offset + RECORD_HEADER_LENGTH
             stop = start + length
-            if kind != content_type or version != self.version or length > self.limit or stop > len(buffer):
+            if kind != content_type or stop > end or version != self.version or length > self.limit:
                 break
             found.append(buffer[start:stop])
             offset = stop
-        self._consume(offset)
+        if found:
+            self._consume(offset)
         return found
 
     def _consume(self, offset: int) -> None:

@@ -49,7 +49,7 @@ class RecordLayer:
         self, *, max_fragment: int = MAX_PLAINTEXT, split_cbc: bool = True, max_empty_records: int = 32
     ) -> None:
         self.max_fragment = max_fragment
-        self.max_received_fragment = MAX_PLAINTEXT
+        self._max_received_fragment = MAX_PLAINTEXT
         self._split_cbc = split_cbc
         self._max_empty_records = max_empty_records
         self._empty_records = 0
@@ -149,8 +149,9 @@ class RecordLayer:
             self._read_state.open(content_type, version, fragments, contents)
         except PeerError as error:
             self._failure = type(error), error.reason
+        most = self._max_received_fragment
         for number, content in enumerate(contents):
-            if 0 < len(content) <= self._max_received_fragment:
+            if 0 < len(content) <= most:
                 self._empty_records = 0
                 continue
             try:

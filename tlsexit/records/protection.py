@@ -230,15 +230,18 @@ class _EncryptThenMacReadState(_BlockReadState):
     __slots__ = ()
 
     def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
-        decrypt, digest = self._decryptor.update, self._mac.digest
+        decrypt, keyed = self._decryptor.update, self._mac.keyed
         mac_size, block_size = self._mac_size, self._block_size
         for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
             length = len(fragment) - mac_size
             if length < block_size or length % block_size:
                 _refuse()
             ciphertext = fragment[:length]
-            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), ciphertext)
-            if not compare_digest(fragment[length:], mac):
+            # Mac.digest, written out: short records consist of little else
+            mac = keyed.copy()
+            mac.update(_MAC_INPUT.pack(number, content_type, version, length))
+            mac.update(ciphertext)
+            if not compare_digest(fragment[length:], mac.finalize()):
                 _refuse()
             # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
             plain = decrypt(ciphertext)
@@ -297,15 +300,18 @@ class _EncryptThenMacWriteState(_BlockWriteState):
     __slots__ = ()
 
     def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
-        encrypt, digest = self._encryptor.update, self._mac.digest
+        encrypt, keyed = self._encryptor.update, self._mac.keyed
+        mac_size, block_size = self._mac_size, self._block_size
         for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            padding = _PADDING[-(len(fragment) + 1) % self._block_size]
+            padding = _PADDING[-(len(fragment) + 1) % block_size]
             ciphertext = encrypt(b"".join((fragment, padding)))
             length = len(ciphertext)
-            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), ciphertext)
-            write(RECORD_HEADER.pack(content_type, version, length + self._mac_size))
+            mac = keyed.copy()
+            mac.update(_MAC_INPUT.pack(number, content_type, version, length))
+            mac.update(ciphertext)
+            write(RECORD_HEADER.pack(content_type, version, length + mac_size))
             write(ciphertext)
-            write(mac)
+            write(mac.finalize())
 
 
 def _encrypts_then_macs(keys: DirectionKeys) -> bool:
