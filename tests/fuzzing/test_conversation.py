@@ -11,6 +11,7 @@ from tlsexit.conformance.catalogue import by_id
 from tlsexit.conformance.engine import EngineTarget
 from tlsexit.conformance.pki import workshop
 from tlsexit.constants import Role
+from tlsexit.events import MessageSeen
 from tlsexit.fuzzing import as_code, script
 from tlsexit.fuzzing.conversation import Terms
 from tlsexit.fuzzing.departures import Plan, sweep
@@ -20,7 +21,9 @@ from tlsexit.fuzzing.plans import Abilities, full, handshake, plans, renegotiate
 from tlsexit.fuzzing.play import Played, play, rehearse
 from tlsexit.fuzzing.script import Leg, Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
+from tlsexit.fuzzing.targets import ssl_target
 from tlsexit.fuzzing.words import WORDS
+from tlsexit.handshake.hello import ClientHello
 
 SUITES = (0x002F, 0x0005, 0x0002, 0x000A, 0x0033, 0x0013, 0xC013, 0xC009)
 TARGETS = {Role.SERVER: "server-everything", Role.CLIENT: "client-everything"}
@@ -120,6 +123,17 @@ def test_every_word_can_be_said() -> None:
     said = {move.say for tests in Role for made in swept(tests, 10**6) for leg in made.legs for move in leg.moves}
     # the client of these sweeps offers every suite there is
     assert said == WORDS.keys() - {"wire", "hello_with_a_suite_not_offered"}
+
+
+def test_a_client_that_offers_its_session_in_a_renegotiation_gets_a_new_one() -> None:
+    """OpenSSL does, and takes the echo of its session id for a resumption."""
+    target = ssl_target(Role.CLIENT, workshop())
+    seen = play(target.lane(), renegotiated(Role.SERVER, 0x002F), Terms(workshop().servers))
+    said = [entry.seen for entry in seen.conversations[0].puppet.talk if isinstance(entry.seen, MessageSeen)]
+    hellos = [item.message for item in said if isinstance(item.message, ClientHello)]
+    assert [bool(hello.session_id) for hello in hellos] == [False, True]
+    assert seen.conversations[0].turns.complete == 2
+    assert not seen.findings
 
 
 def test_an_honest_client_says_what_the_rfc_says() -> None:

@@ -184,6 +184,8 @@ class Conversation:
         if move.maybe and not self.turns.needed(message):
             return
         suited = self._suited(move) if self.rehearsed else frozenset[str]()
+        if message == "server_hello":
+            self._name_session()
         self.taken_before = len(self.guard.received)
         expected = self._outlook(move, message)
         self._raw = b""
@@ -202,6 +204,13 @@ class Conversation:
         self.sent.append(self._raw)
         self.suited.append(suited)
         self._judge_move(move, expected)
+
+    def _name_session(self) -> None:
+        """Have a new session under a new id: to echo the one that a renegotiating client offers would be to resume."""
+        puppet = self.puppet
+        offered = b"" if puppet.client_hello is None else puppet.client_hello.session_id
+        if puppet.session is None and offered and offered == puppet.hello.get("session_id"):
+            puppet.hello["session_id"] = puppet.random(32)
 
     def _suited(self, move: Move) -> frozenset[str]:
         tricks = {name for name in tricks_for(self.puppet.role, move.say) if WORDS[name].applies(self.puppet)}

@@ -266,6 +266,7 @@ _SPECIAL: Final[Mapping[tuple[str, Kind], Expected]] = {
     ("Certificate.certificate_list", Kind.SHORT): ex.refused("R2246-7.4.2-13", alerts=ex.BAD_CHAIN),
     ("Certificate.certificate_list", Kind.CONTENT): ex.refused("R2246-7.4.2-13", alerts=ex.BAD_CHAIN),
     ("Certificate.certificate_list", Kind.FLIPPED): Expected(Answer.UNFINISHED, ("R2246-7.2.2-09",)),
+    ("Certificate.certificate_list.*", Kind.SHORT): ex.refused("R2246-4.3-03", alerts=ex.BAD_CHAIN),
     ("Certificate.certificate_list.*", Kind.FLIPPED): Expected(Answer.UNFINISHED, ("R2246-7.2.2-09",)),
     ("HelloRequest", Kind.TRAILING): ex.refused("R2246-7.4.1.1-08", alerts=ex.MALFORMED | ex.OUT_OF_TURN),
     ("ServerHelloDone", Kind.TRAILING): ex.refused("R2246-7.4.5-02", alerts=ex.MALFORMED),

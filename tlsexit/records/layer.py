@@ -149,9 +149,8 @@ class RecordLayer:
             self._read_state.open(content_type, version, fragments, contents)
         except PeerError as error:
             self._failure = type(error), error.reason
-        most = self._max_received_fragment
         for number, content in enumerate(contents):
-            if 0 < len(content) <= most:
+            if 0 < len(content) <= self._max_received_fragment:
                 self._empty_records = 0
                 continue
             try:
