@@ -125,6 +125,17 @@ def test_every_word_can_be_said() -> None:
     assert said == WORDS.keys() - {"wire", "hello_with_a_suite_not_offered"}
 
 
+@pytest.mark.parametrize("rich", [False, True])
+def test_what_is_said_out_of_turn_leaves_the_session_as_it_was(rich: bool) -> None:
+    legs = (
+        Leg((*handshake(Role.CLIENT), Move("client_key_exchange"))),
+        Leg((*handshake(Role.CLIENT), Move("close_notify")), resume=True),
+    )
+    made = played(Script(Role.CLIENT, 0x002F, legs, rich=rich, tickets=True))
+    assert made.conversations[1].puppet.resumed
+    assert not made.findings
+
+
 def test_a_client_that_offers_its_session_in_a_renegotiation_gets_a_new_one() -> None:
     """OpenSSL does, and takes the echo of its session id for a resumption."""
     target = ssl_target(Role.CLIENT, workshop())

@@ -119,6 +119,8 @@ class Conversation:
         self.final_established = False
         self.mutated_extension: int | None = None
         self._raw = b""
+        self._kept: Session | None = None
+        self._kept_after = 0  # handshakes
 
     def _extensions(self) -> Iterable[ext.Extension]:
         """The extensions of the hello beside renegotiation_info."""
@@ -184,6 +186,7 @@ class Conversation:
         if move.maybe and not self.turns.needed(message):
             return
         suited = self._suited(move) if self.rehearsed else frozenset[str]()
+        self._keep_session()
         if message == "server_hello":
             self._name_session()
         self.taken_before = len(self.guard.received)
@@ -204,6 +207,11 @@ class Conversation:
         self.sent.append(self._raw)
         self.suited.append(suited)
         self._judge_move(move, expected)
+
+    def _keep_session(self) -> None:
+        """Note the session of a handshake as soon as it is complete: what is said out of turn may spoil the books."""
+        if self._kept_after < self.turns.complete and self.puppet.complete and self.puppet.peer_finished_is_right:
+            self._kept, self._kept_after = self.puppet.new_session(), self.turns.complete
 
     def _name_session(self) -> None:
         """Have a new session under a new id: to echo the one that a renegotiating client offers would be to resume."""
@@ -345,9 +353,8 @@ class Conversation:
     @property
     def session(self) -> Session | None:
         """What the next connection may resume."""
-        if not (self.puppet.complete and self.puppet.peer_finished_is_right):
-            return None
-        return self.puppet.new_session()
+        self._keep_session()
+        return self._kept
 
     @property
     def fatal(self) -> bool:
