@@ -11,6 +11,7 @@ from typing import Final
 from tests.interop.peers.all import PEERS
 from tests.interop.peers.gnutls import ALWAYS
 from tests.interop.peers.jsse import JAVA
+from tests.interop.peers.node import HEALTHY
 from tests.interop.workshop import NODE4, PROGRAMS, Workshop
 
 PORT: Final = "{port}"
@@ -160,8 +161,10 @@ def jsse(workshop: Workshop) -> Peer:
 def node4(workshop: Workshop) -> Peer:
     """OpenSSL 1.0.2 through ``peer.js``."""
     folder = str(workshop.pki().folder)
-    serve = [str(NODE4), str(PROGRAMS / "peer.js"), "server", PORT, folder, "rsa,ecdsa"]
-    connect = [str(NODE4), str(PROGRAMS / "peer.js"), "client", PORT, folder]
+    healthy = [f"{name}={value}" for name, value in HEALTHY.items()]
+    program = environment(*healthy, str(NODE4), str(PROGRAMS / "peer.js"))
+    serve = [*program, "server", PORT, folder, "rsa,ecdsa"]
+    connect = [*program, "client", PORT, folder]
     return Peer(
         "node4",
         {"plain": serve, "mutual": environment("REQUEST_CERT=1", *serve)},
