@@ -92,9 +92,10 @@ class Channel:
                 if item is not None or self._opening:
                     return item
                 self._unread = False
-            data = self.records.next_data(_RUN)
-            if data:
-                return self._application_data(data)
+            if self.records.read_protected:
+                data = self.records.next_data(_RUN)
+                if data:
+                    return self._application_data(data)
             record = self.records.next_record()
             if record is None:
                 return None
@@ -133,6 +134,7 @@ class Channel:
         complete = self._messages.next_message()
         if complete is not None:
             raw, message = complete
+            self._unread = self._messages.pending
             self._observe(False, ContentType.HANDSHAKE, message, raw)
             return Received(message, raw)
         return self._open() if self._opening else None
