@@ -175,6 +175,7 @@ def test_a_task_without_room_for_a_socket_goes_on(tmp_path: Path) -> None:
             assert await first.ask("full") == "full"
             with pytest.raises((TlsError, OSError)):
                 await it.connect()
+            await it.until(lambda: bool(it.told(SessionEnded)))  # the client may hear of it first
             (ended,) = it.told(SessionEnded)
             assert (ended.task, ended.begun, ended.reason) == (1, False, "the task has too many open files")
             assert await first.ask("still there") == "still there"
