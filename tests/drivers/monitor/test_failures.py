@@ -77,6 +77,7 @@ def test_one_of_three_tasks_is_killed_under_load(tmp_path: Path) -> None:
             assert {(await client.task())[0] for client in late} == {4}
             stop.set()
             assert all(rounds > 0 for rounds in await asyncio.gather(*loads))
+            await it.until(lambda: len(it.told(SessionEnded)) >= 2)
             lost = it.told(SessionEnded)
             assert {(item.task, item.reason, item.died) for item in lost} == {
                 (2, "its task died: killed by SIGKILL", True)
@@ -289,6 +290,7 @@ def test_a_connection_that_finds_no_task_is_not_kept_for_ever(tmp_path: Path, mo
             # both starts have been used up that are made at once
             with pytest.raises((TlsError, OSError)):
                 await it.connect()
+            await it.until(lambda: it.told(SessionEnded)[-1].task is None)
             assert it.told(SessionEnded)[-1].reason == "no task for it within 0.5 seconds"
             assert it.told(SessionEnded)[-1].task is None
 
