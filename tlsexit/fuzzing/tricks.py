@@ -170,13 +170,18 @@ def premaster(version: bytes, size: int) -> Steps:
     return steps
 
 
-def garbage_premaster(puppet: Puppet, move: Move) -> tuple[Step, ...]:
+def garbage_premaster(byte: bytes) -> Steps:
+    """A ciphertext of nothing but ``byte``, as long as the modulus.
+
+    Libraries hide what does not decrypt behind random bytes; a number above the modulus many still report.
+    """
+
     def ciphertext(puppet: Puppet) -> bytes:
         key = peer_key(puppet)
         assert isinstance(key, RSAPublicKey)
-        return b"\x01" * (key.key_size // 8)
+        return byte * (key.key_size // 8)
 
-    return (honest.client_key_exchange_with(ciphertext),)
+    return lambda puppet, move: (honest.client_key_exchange_with(ciphertext),)
 
 
 LATER: Final = Expected(

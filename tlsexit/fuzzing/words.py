@@ -154,7 +154,10 @@ WORDS: Final[Mapping[str, Word]] = {
         tricks.rsa,
     ),
     "premaster_that_does_not_decrypt": Word(
-        tricks.garbage_premaster, "client_key_exchange", CLIENT, tricks.LATER, tricks.rsa
+        tricks.garbage_premaster(b"\x01"), "client_key_exchange", CLIENT, tricks.LATER, tricks.rsa
+    ),
+    "premaster_above_the_modulus": Word(
+        tricks.garbage_premaster(b"\xff"), "client_key_exchange", CLIENT, tricks.LATER, tricks.rsa
     ),
     "dh_public_0": Word(tricks.dh_value(0), "client_key_exchange", CLIENT, ex.refused("R5246-F.1.1.3-01"), tricks.dh),
     "dh_public_1": Word(tricks.dh_value(1), "client_key_exchange", CLIENT, ex.refused("R5246-F.1.1.3-01"), tricks.dh),
