@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import run
 
 
@@ -41,6 +43,20 @@ def test_clients() -> None:
     assert "R2246-6.2-01: empty_handshake" in done.out
 
 
+@pytest.mark.parametrize("targets", [("localhost:1", "self"), ("self", "localhost:1")])
+def test_who_cannot_be_reached_is_named(targets: tuple[str, str]) -> None:
+    done = run("fuzz", "differ", *targets)
+    assert done.status == 3
+    assert "localhost:1 cannot be reached" in done.err
+
+
+def test_without_hypothesis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tlsexit.cli.fuzzing.find_spec", lambda name: None)
+    done = run("fuzz", "differ", "self", "ssl")
+    assert done.status == 2
+    assert done.problem.startswith("fuzzing needs Hypothesis")
+
+
 def test_mistakes(tmp_path: Path) -> None:
     wrong = tmp_path / "known.toml"
     wrong.write_text("difference = 1\n")
@@ -50,6 +66,7 @@ def test_mistakes(tmp_path: Path) -> None:
         (("self",), "two targets"),
         (("self", "self:client"), "--clients"),
         (("self", "true --port"), "{port}"),
+        (("self", "true '{port}"), "No closing quotation"),
         (("self", "ssl", "--known", str(wrong)), "no list of differences"),
         (("self", "ssl", "--known", str(other)), "no list of differences"),
         (("self", "ssl", "--known", str(tmp_path / "none")), "No such file"),

@@ -51,8 +51,8 @@ def prepared(configuration: str) -> tuple[Script, ...]:
     good = []
     for script in plans(found):
         rehearsal = rehearse(lane, script, terms)
-        if not rehearsal.played.findings:
-            good.append(Plan(script, rehearsal.specimens, rehearsal.suited))
+        if rehearsal.works:
+            good.append(Plan.of(rehearsal))
     return tuple(islice(sweep(tuple(good)), ENOUGH))
 
 

@@ -25,6 +25,14 @@ def test_the_same_target_does_not_differ_from_itself() -> None:
     assert compare(MAC, (HEALTHY, Contestant("again", EngineTarget("server-everything").lane(), TERMS))) is None
 
 
+def test_targets_of_one_name_are_two_all_the_same() -> None:
+    faulty = Contestant("healthy", faults.target(faults.FAULTS["mac-not-checked"]).lane(), TERMS)
+    found = compare(MAC, (HEALTHY, faulty))
+    assert found is not None
+    assert [outcomes[0].kind for outcomes in found.outcomes.values()] == ["alert", "goes on"]
+    assert list(found.outcomes) == ["healthy", "healthy (2)"]
+
+
 def test_a_fault_is_a_difference_shown_by_the_smallest_script() -> None:
     faulty = Contestant("faulty", faults.target(faults.FAULTS["mac-not-checked"]).lane(), TERMS)
     found = differences([full(Role.CLIENT, 0x002F), MAC], (HEALTHY, faulty))

@@ -7,13 +7,14 @@ import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tlsexit.cli import codes
-from tlsexit.cli.options import PATH, Amount
-from tlsexit.cli.problems import Problem, usage_problems
+from tlsexit.cli.fuzzing import BUDGET_OPTIONS, TARGET_OPTIONS, WARNING, budget, need_hypothesis, terms, with_options
+from tlsexit.cli.options import PATH
+from tlsexit.cli.problems import Problem
 from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, reachable, server_target
 from tlsexit.constants import Role
 
@@ -23,16 +24,11 @@ if TYPE_CHECKING:
     from tlsexit.fuzzing.differential import Comparison, Difference
     from tlsexit.fuzzing.script import Script
 
-_WARNING: Final = "the fuzzer sends malformed and hostile messages"
-
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET TARGET...")
 @click.option("--clients", is_flag=True, help="The targets are clients: commands with {port}, `self` and `ssl`.")
-@click.option("--pki", "folder", type=PATH, metavar="DIR", help="Certificates to show, from `conform pki`.")
-@click.option("--patience", type=Amount(min=0, min_open=True), default=1.0, show_default=True, metavar="SECONDS")
-@click.option("--seconds", type=Amount(min=0, min_open=True), metavar="N", help="Stop then. [60]")
-@click.option("--examples", type=click.IntRange(min=1), metavar="N", help="Stop after so many scripts.")
+@with_options((*TARGET_OPTIONS, *BUDGET_OPTIONS))
 @click.option("--exact", is_flag=True, help="Two alerts are the same only with the same description.")
 @click.option("--known", type=PATH, metavar="FILE", help="A TOML file of differences of no interest.")
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write the differences as JSON.")
@@ -57,15 +53,14 @@ def differ(targets: tuple[str, ...], **options: Any) -> None:
       2   a bad option, address, file or key
       3   a target cannot be reached, or they have no honest handshake in common
     """
+    need_hypothesis()
     if len(targets) < 2:
         raise Problem("there have to be two targets, to differ")
     workshop = load_or_make_workshop(options["folder"])
     known = _known(options["known"])
+    made = [_target(text, options, workshop) for text in targets]
     with ExitStack() as running:
-        made = [_target(text, options, workshop) for text in targets]
-        for target in made:
-            running.enter_context(reachable(target))
-        comparison = _compared(made, [text.partition(":")[0] for text in targets], workshop, options)
+        comparison = _compared(made, workshop, options, running)
     _report(comparison, known, options)
 
 
@@ -80,42 +75,40 @@ def _target(text: str, options: dict[str, Any], workshop: Workshop) -> Target:
         if target.tests is not role:
             raise Problem(f"{text} is a {target.tests.value}; --clients says what the targets are")
         return target
-    with usage_problems():
+    try:
         words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise Problem(f"{text}: {error}") from error
     if role is Role.CLIENT:
         return client_target(words, None)
-    return server_target(words, rate=None, yes=options["yes"], what=_WARNING)
+    return server_target(words, rate=None, yes=options["yes"], what=WARNING)
 
 
-def _compared(targets: list[Target], words: list[str], workshop: Workshop, options: dict[str, Any]) -> Comparison:
+def _compared(targets: list[Target], workshop: Workshop, options: dict[str, Any], running: ExitStack) -> Comparison:
     from tlsexit.cli.show import console
-    from tlsexit.fuzzing.conversation import Terms
     from tlsexit.fuzzing.departures import sweep
     from tlsexit.fuzzing.differential import Comparison, Contestant
     from tlsexit.fuzzing.targets import abilities
 
     err, out = console(err=True), console()
-    terms = Terms(workshop.shown_by(targets[0].tests.peer), options["patience"])
-    contestants = tuple(
-        Contestant(target.name, target.lane(), terms, lossy=word not in ("self", "ssl"))
-        for target, word in zip(targets, words, strict=True)
-    )
+    found = []
+    for target in targets:
+        running.enter_context(reachable(target))
+        found.append(abilities(target, workshop, patience=options["patience"]))
+    contestants = tuple(Contestant(item.name, item.lane(), terms(item, workshop, options)) for item in targets)
 
     def listen(difference: Difference) -> None:
         out.print(f"{_title(difference)}\n{difference}\n")
 
-    attempts = 120 if set(words) <= {"self", "ssl"} else 30  # those cost next to nothing
-    comparison = Comparison(contestants, exact=options["exact"], attempts=attempts, listen=listen)
-    plans = comparison.plans(abilities(target, workshop, patience=options["patience"]) for target in targets)
+    comparison = Comparison(contestants, exact=options["exact"], listen=listen)
+    plans = comparison.plans(found)
     if not plans:
         raise Problem("the targets have no honest handshake in common", codes.NETWORK)
-    seconds = options["seconds"] or (None if options["examples"] else 60.0)
+    limits = budget(options)
     start = time.monotonic()
     with err.status("comparing") as status:
         for script in sweep(plans):
-            if seconds is not None and time.monotonic() - start >= seconds:
-                break
-            if options["examples"] is not None and comparison.scripts >= options["examples"]:
+            if limits.spent(comparison.scripts, time.monotonic() - start):
                 break
             comparison.look(script)
             status.update(f"{comparison.scripts} scripts, {len(comparison.found)} differences")

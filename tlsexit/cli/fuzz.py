@@ -13,6 +13,15 @@ import click
 
 from tlsexit.cli import codes
 from tlsexit.cli.differ import differ
+from tlsexit.cli.fuzzing import (
+    BUDGET_OPTIONS,
+    TARGET_OPTIONS,
+    WARNING,
+    budget,
+    need_hypothesis,
+    terms,
+    with_options,
+)
 from tlsexit.cli.options import PATH, Amount
 from tlsexit.cli.problems import Problem, usage_problems
 from tlsexit.cli.targets import client_target, load_or_make_workshop, own_target, reachable, server_target
@@ -21,7 +30,6 @@ if TYPE_CHECKING:
     from tlsexit.conformance.pki import Workshop
     from tlsexit.conformance.targets import Target
     from tlsexit.fuzzing.campaign import Discovery, Report
-    from tlsexit.fuzzing.conversation import Terms
     from tlsexit.fuzzing.script import Script
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,29 +43,14 @@ Exit status:
   130 interrupted
   141 nobody read the output to its end"""
 
-_WARNING: Final = "the fuzzer sends malformed and hostile messages"
-
 _FLAWS: Final = (
     "crash", "hang", "accepted", "early data", "resumed", "oracle", "refused", "ignored", "talks on", "nonsense",
     "internal error", "wrong alert", "no alert", "unanswered",
 )  # fmt: skip
 
-_TARGET_OPTIONS: Final = (
-    click.option("--pki", "folder", type=PATH, metavar="DIR", help="Certificates to show, from `conform pki`."),
-    click.option(
-        "--patience",
-        type=Amount(min=0, min_open=True),
-        default=1.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long an answer is waited for.",
-    ),
-)
-
 _RUN_OPTIONS: Final = (
-    *_TARGET_OPTIONS,
-    click.option("--seconds", type=Amount(min=0, min_open=True), metavar="N", help="Stop then. [60]"),
-    click.option("--examples", type=click.IntRange(min=1), metavar="N", help="Stop after so many conversations."),
+    *TARGET_OPTIONS,
+    *BUDGET_OPTIONS,
     click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Draw other conversations."),
     click.option("--database", type=PATH, metavar="DIR", help="Keep Hypothesis's examples there from run to run."),
     click.option("--redis", metavar="URL", help="Keep them in Redis, for several machines."),
@@ -67,15 +60,6 @@ _RUN_OPTIONS: Final = (
     click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write the report as JSON."),
     click.option("--html", "html_file", type=PATH, metavar="FILE", help="Write the report as one HTML page."),
 )
-
-
-def _with(options: tuple[Any, ...]) -> Callable[[F], F]:
-    def added(command: F) -> F:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return added
 
 
 @click.group(epilog=EPILOG)
@@ -97,23 +81,23 @@ def fuzz() -> None:
 
 @fuzz.command(epilog=EPILOG)
 @click.argument("target", nargs=-1, required=True)
-@_with(_RUN_OPTIONS)
+@with_options(_RUN_OPTIONS)
 @click.option("--rate", type=Amount(min=0, min_open=True), metavar="N", help="Connections a second, at most.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending to another machine.")
 def server(target: tuple[str, ...], **options: Any) -> None:
     """Fuzz a server: HOST:PORT, or a command that starts it, in which {port} becomes the port."""
-    _need_hypothesis()
-    made = server_target(target, rate=options["rate"], yes=options["yes"], what=_WARNING)
+    need_hypothesis()
+    made = server_target(target, rate=options["rate"], yes=options["yes"], what=WARNING)
     _fuzz(made, load_or_make_workshop(options["folder"]), options, ("server", *target))
 
 
 @fuzz.command(epilog=EPILOG)
 @click.argument("command", nargs=-1)
-@_with(_RUN_OPTIONS)
+@with_options(_RUN_OPTIONS)
 @click.option("--listen", metavar="[HOST:]PORT", help="Where the client connects to, again and again.")
 def client(command: tuple[str, ...], **options: Any) -> None:
     """Fuzz a client: a command that makes it connect, in which {port} becomes the port, or one that uses --listen."""
-    _need_hypothesis()
+    need_hypothesis()
     listen = ("--listen", options["listen"]) if options["listen"] else ()
     made = client_target(command, options["listen"])
     _fuzz(made, load_or_make_workshop(options["folder"]), options, ("client", *listen, *command))
@@ -124,10 +108,10 @@ fuzz.add_command(differ)
 
 @fuzz.command("self", epilog=EPILOG)
 @click.argument("configuration", default="server-everything")
-@_with(_RUN_OPTIONS)
+@with_options(_RUN_OPTIONS)
 def self_(configuration: str, **options: Any) -> None:
     """Fuzz tlsexit itself, in this process, under a CONFIGURATION of `tlsexit conform self`."""
-    _need_hypothesis()
+    need_hypothesis()
     workshop = load_or_make_workshop(options["folder"])
     _fuzz(own_target(configuration, workshop), workshop, options, ("self", configuration))
 
@@ -146,18 +130,18 @@ def replay() -> None:
 @replay.command("server", epilog=EPILOG)
 @click.argument("file", type=PATH)
 @click.argument("target", nargs=-1, required=True)
-@_with(_TARGET_OPTIONS)
+@with_options(TARGET_OPTIONS)
 @click.option("--yes", is_flag=True, help="Do not ask before sending to another machine.")
 def replay_server(file: Path, target: tuple[str, ...], **options: Any) -> None:
     """Play FILE against a server: HOST:PORT, or a command that starts it."""
-    made = server_target(target, rate=None, yes=options["yes"], what=_WARNING)
+    made = server_target(target, rate=None, yes=options["yes"], what=WARNING)
     _replay(file, made, load_or_make_workshop(options["folder"]), options)
 
 
 @replay.command("client", epilog=EPILOG)
 @click.argument("file", type=PATH)
 @click.argument("command", nargs=-1)
-@_with(_TARGET_OPTIONS)
+@with_options(TARGET_OPTIONS)
 @click.option("--listen", metavar="[HOST:]PORT", help="Where the client connects to.")
 def replay_client(file: Path, command: tuple[str, ...], **options: Any) -> None:
     """Play FILE against a client: a command that makes it connect, or one that uses --listen."""
@@ -168,7 +152,7 @@ def replay_client(file: Path, command: tuple[str, ...], **options: Any) -> None:
 @replay.command("self", epilog=EPILOG)
 @click.argument("file", type=PATH)
 @click.argument("configuration", default="server-everything")
-@_with(_TARGET_OPTIONS)
+@with_options(TARGET_OPTIONS)
 def replay_self(file: Path, configuration: str, **options: Any) -> None:
     """Play FILE against tlsexit itself, under a CONFIGURATION of `tlsexit conform self`."""
     workshop = load_or_make_workshop(options["folder"])
@@ -178,25 +162,13 @@ def replay_self(file: Path, configuration: str, **options: Any) -> None:
 # ------------------------------------------------------------------------------------------------ running
 
 
-def _need_hypothesis() -> None:
-    if find_spec("hypothesis") is None:
-        raise Problem("fuzzing needs Hypothesis; install with: python -m pip install 'tlsexit[fuzzing]'")
-
-
-def _terms(target: Target, workshop: Workshop, options: dict[str, Any]) -> Terms:
-    from tlsexit.fuzzing.conversation import Terms
-
-    return Terms(workshop.shown_by(target.tests.peer), options["patience"])
-
-
 def _fuzz(target: Target, workshop: Workshop, options: dict[str, Any], words: tuple[str, ...]) -> None:
     from tlsexit.cli.show import console
-    from tlsexit.fuzzing.campaign import Budget, Campaign, NothingWorks
+    from tlsexit.fuzzing.campaign import Campaign, NothingWorks
     from tlsexit.fuzzing.findings import Flaw
     from tlsexit.fuzzing.report import read_corpus, write_findings
     from tlsexit.fuzzing.targets import abilities
 
-    seconds = options["seconds"] or (None if options["examples"] else 60.0)
     corpus: tuple[Script, ...] = ()
     if options["corpus"] is not None:
         with usage_problems():
@@ -204,13 +176,14 @@ def _fuzz(target: Target, workshop: Workshop, options: dict[str, Any], words: tu
     database = _database(options)
     with reachable(target):
         found = abilities(target, workshop, patience=options["patience"])
-        with _progress(console(err=True), seconds, options["examples"]) as listen:
+        limits = budget(options)
+        with _progress(console(err=True), limits.seconds, limits.examples) as listen:
             campaign = Campaign(
                 target.lane(),
                 target.name,
                 found,
-                _terms(target, workshop, options),
-                Budget(seconds, options["examples"]),
+                terms(target, workshop, options),
+                limits,
                 number=options["seed"],
                 database=database,
                 corpus=corpus,
@@ -317,7 +290,7 @@ def _replay(file: Path, target: Target, workshop: Workshop, options: dict[str, A
     if script.role is target.tests:
         raise Problem(f"{file}: a script for a {script.role.peer.value}; {target.name} is a {target.tests.value}")
     with reachable(target):
-        played = play(target.lane(), script, _terms(target, workshop, options))
+        played = play(target.lane(), script, terms(target, workshop, options))
     out = show.console()
     out.print(f"{script}")
     for number, conversation in enumerate(played.conversations, 1):

@@ -35,6 +35,12 @@ class Budget:
     seconds: float | None = 60.0
     examples: int | None = None
 
+    def spent(self, conversations: int, seconds: float) -> bool:
+        """Whether so many conversations in so many seconds have used it up."""
+        if self.examples is not None and conversations >= self.examples:
+            return True
+        return self.seconds is not None and seconds >= self.seconds
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -136,11 +142,11 @@ class Campaign:
             rehearsal = rehearse(self._lane, script, self._terms)
             played = rehearsal.played
             self._count(played)
-            if played.findings or not played.complete:
+            if rehearsal.works:
+                good.append(Plan.of(rehearsal))
+            elif played.findings or not played.complete:
                 last = str(played.findings[0]) if played.findings else str(played.conversations[-1].stuck)
                 self._note(played)
-            elif all(conversation.turns.complete for conversation in played.conversations):
-                good.append(Plan(script, rehearsal.specimens, rehearsal.suited))
         self.report.honest = len(good)
         if not good:
             raise NothingWorks(f"no honest handshake completes; the last one: {last}")
@@ -172,7 +178,7 @@ class Campaign:
 
     def _note(self, played: Played) -> None:
         """Keep the findings of an honest conversation as they are: it is as small as it can be."""
-        for finding in tuple(self._news(played)):
+        for finding in self._news(played):
             self._add(Discovery(finding, played.script, played, self.report.conversations))
 
     def _discover(self, finding: Finding, script: Script) -> None:
@@ -185,7 +191,6 @@ class Campaign:
         attempts = 400 if self._terms.patience < 0.05 or self._quick else 60
         smallest = minimal(script, shows, attempts=attempts)
         played = play(self._lane, smallest, self._terms)
-        self._known.add(finding.key[:2])
         same = [item for item in played.findings if item.key[:2] == finding.key[:2]]
         if not same:  # it does not repeat itself: keep what was seen
             smallest, played = script, play(self._lane, script, self._terms)
@@ -243,10 +248,7 @@ class Campaign:
 
     def _spent(self) -> bool:
         """Whether the budget is used up."""
-        budget = self._budget
-        if budget.examples is not None and self.report.conversations >= budget.examples:
-            return True
-        return budget.seconds is not None and time.monotonic() - self._start >= budget.seconds
+        return self._budget.spent(self.report.conversations, time.monotonic() - self._start)
 
 
 def _found(finding: Finding) -> type[Found]:

@@ -12,7 +12,7 @@ from tlsexit.alerts import AlertDescription, AlertLevel
 from tlsexit.constants import Role
 from tlsexit.fuzzing.layout import kind_of
 from tlsexit.fuzzing.mutation import Kind, Mutation, mutations
-from tlsexit.fuzzing.play import Place
+from tlsexit.fuzzing.play import Place, Rehearsal
 from tlsexit.fuzzing.script import Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
 from tlsexit.fuzzing.turns import HANDSHAKE
@@ -62,6 +62,11 @@ class Plan:
     script: Script
     specimens: Mapping[Place, bytes] = field(default_factory=dict, repr=False)
     suited: Mapping[Place, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, rehearsal: Rehearsal) -> Plan:
+        """Return what has been rehearsed as a plan."""
+        return cls(rehearsal.played.script, rehearsal.specimens, rehearsal.suited)
 
     def departures(self) -> Iterator[Departure]:
         """Yield every departure from the script."""

@@ -6,8 +6,9 @@ is does not count unless asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tlsexit.alerts import alert_name
 from tlsexit.fuzzing.conversation import Conversation, Lane, Terms
@@ -16,6 +17,9 @@ from tlsexit.fuzzing.minimal import minimal
 from tlsexit.fuzzing.plans import Abilities, plans
 from tlsexit.fuzzing.play import play, rehearse
 from tlsexit.fuzzing.script import Script
+
+_OVER_SOCKETS: Final = 30
+"""How often a script is tried smaller over sockets, at most: each time takes about as long as the patience is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +69,11 @@ def outcome(conversation: Conversation) -> Outcome:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One of the targets compared.
-
-    ``lossy``: it is behind a socket, where an alert is lost if the target hangs up on what it has not read (RFC 1122
-    §4.2.2.13).
-    """
+    """One of the targets compared."""
 
     name: str
     lane: Lane
     terms: Terms
-    lossy: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ class Difference:
     """A script that shows a difference, and what its connections came to at each target.
 
     ``place`` is the first connection with a difference, ``about`` the move that it is about,
-    ``requirements`` those that the move breaks or relies on.
+    ``requirements`` those that the move breaks or relies on. ``lossy``: one target is behind a socket, where an alert
+    is lost if the target hangs up on what it has not read (RFC 1122 §4.2.2.13).
     """
 
     script: Script
@@ -121,19 +121,18 @@ def compare(script: Script, contestants: Iterable[Contestant], *, exact: bool = 
     """Play the script against each; returns how they differ, None if they do not."""
     outcomes: dict[str, tuple[Outcome, ...]] = {}
     conversations: list[tuple[Conversation, ...]] = []
-    lossy = False
-    for contestant in contestants:
-        lossy = lossy or contestant.lossy
+    for number, contestant in enumerate(contestants, 1):
         played = play(contestant.lane, script, contestant.terms)
-        outcomes[contestant.name] = tuple(outcome(item) for item in played.conversations)
+        name = contestant.name if contestant.name not in outcomes else f"{contestant.name} ({number})"
+        outcomes[name] = tuple(outcome(item) for item in played.conversations)
         conversations.append(played.conversations)
+    lossy = any(not item.guard.in_process for items in conversations for item in items)
     first, *others = outcomes.values()
     places = (_apart(first, other, exact, lossy) for other in others)
     place = min((place for place in places if place is not None), default=None)
     if place is None:
         return None
-    there = [items[place] for items in conversations if place < len(items)]
-    about, requirements = _about(there)
+    about, requirements = _about([items[place] for items in conversations if place < len(items)])
     return Difference(script, outcomes, place, requirements, about, lossy)
 
 
@@ -145,9 +144,8 @@ def _apart(first: tuple[Outcome, ...], other: tuple[Outcome, ...], exact: bool, 
     return min(len(first), len(other)) if len(first) != len(other) else None
 
 
-def _about(conversations: Iterable[Conversation]) -> tuple[str, tuple[str, ...]]:
+def _about(conversations: Sequence[Conversation]) -> tuple[str, tuple[str, ...]]:
     """Return the move that a difference is about, and the requirements behind it: the first wrong one, if any is."""
-    last = ""
     for talk in conversations:
         if talk.spoilt is not None:
             return str(talk.spoilt_by), talk.spoilt.requirements
@@ -155,16 +153,15 @@ def _about(conversations: Iterable[Conversation]) -> tuple[str, tuple[str, ...]]
         for move, expected in reversed(talk.granted):
             if expected.requirements:
                 return str(move), expected.requirements
-        if talk.unclear and talk.unclear_by is not None:
-            last = str(talk.unclear_by)
-        last = last or (str(talk.made[-1]) if talk.made else "")
-    return last, ()
+    unclear = [talk.unclear_by for talk in reversed(conversations) if talk.unclear_by is not None]
+    last = [talk.made[-1] for talk in conversations if talk.made]
+    return next(map(str, (*unclear, *last)), ""), ()
 
 
 class Comparison:
     """Scripts played against several targets; each kind of difference is kept once, by its smallest script.
 
-    ``listen`` is told of each, ``attempts`` bounds how often a script is tried smaller.
+    ``listen`` is told of each, ``attempts`` bounds how often a script is tried smaller, over sockets more tightly.
     """
 
     def __init__(
@@ -179,7 +176,7 @@ class Comparison:
         self._exact = exact
         self._attempts = attempts
         self._listen = listen
-        self.found: dict[tuple[object, ...], Difference] = {}
+        self.found: dict[tuple[str, tuple[str, ...]], Difference] = {}
         self.scripts = 0
         """How many have been played, those tried smaller not counted."""
 
@@ -198,7 +195,7 @@ class Comparison:
         for script in plans(shared) if suites else ():
             rehearsals = [rehearse(contestant.lane, script, contestant.terms) for contestant in self._contestants]
             if all(rehearsal.works for rehearsal in rehearsals):
-                made.append(Plan(script, rehearsals[0].specimens, rehearsals[0].suited))
+                made.append(Plan.of(rehearsals[0]))
         return tuple(made)
 
     def look(self, script: Script) -> Difference | None:
@@ -213,7 +210,8 @@ class Comparison:
             again = compare(candidate, self._contestants, exact=self._exact)
             return again is not None and again.key == key
 
-        smallest = compare(minimal(script, same, attempts=self._attempts), self._contestants, exact=self._exact)
+        attempts = min(self._attempts, _OVER_SOCKETS) if difference.lossy else self._attempts
+        smallest = compare(minimal(script, same, attempts=attempts), self._contestants, exact=self._exact)
         self.found[key] = smallest if smallest is not None and smallest.key == key else difference
         self._listen(self.found[key])
         return self.found[key]
