@@ -63,6 +63,7 @@ def _is_value(cls: Any) -> bool:
     return frozen and "__slots__" in vars(cls)
 
 
+@cache
 def _twin(cls: Any) -> Any:
     """Return a class with the same slots that is not frozen: an instance may change from one to the other."""
     contents = {"__slots__": vars(cls)["__slots__"], "__setattr__": object.__setattr__}

@@ -16,22 +16,21 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tlsexit.alerts import PeerError
 from tlsexit.conformance.engine import CONFIGURATIONS, EngineTarget
 from tlsexit.conformance.pki import workshop
 from tlsexit.constants import ContentType
-from tlsexit.fuzzing import STRUCTURES, Structure, from_grammar
+from tlsexit.fuzzing import STRUCTURES, Structure, entry, from_grammar
 from tlsexit.fuzzing.campaign import Budget, Campaign
 from tlsexit.fuzzing.conversation import Terms
 from tlsexit.fuzzing.targets import abilities
-from tlsexit.handshake.codec import GRAMMARS, HandshakeReader
+from tlsexit.handshake.codec import GRAMMARS
 from tlsexit.records.framing import RECORD_HEADER
-from tlsexit.records.layer import RecordLayer
-from tlsexit.wire import build, parse
+from tlsexit.wire import build
 
 LIMIT: Final = 2.0
 """Seconds that one input may take."""
@@ -92,54 +91,21 @@ Parser = Callable[[bytes], bool]
 """Takes any bytes; returns whether they were taken as something legal, and raises only for a bug."""
 
 
-def _structure(structure: Structure) -> Parser:
-    def parsed(data: bytes) -> bool:
-        try:
-            value = parse(structure.grammar, data)
-        except PeerError:
-            return False
-        assert build(structure.grammar, value) == data, "a value with two spellings"
-        return True
-
-    return parsed
-
-
-def _handshake(data: bytes) -> bool:
-    reader = HandshakeReader(2**16)
-    reader.feed(data)
-    try:
-        return reader.next_message() is not None
-    except PeerError:
-        return False
-
-
-def _record(data: bytes) -> bool:
-    layer = RecordLayer()
-    layer.receive_data(data)
-    try:
-        record = layer.next_record()
-        while layer.next_record() is not None:
-            pass
-    except PeerError:
-        return False
-    return record is not None
-
-
 def parsers() -> Iterator[tuple[str, Parser, list[bytes]]]:
     """Yield everything that reads what a peer sends, with legal texts for it."""
     messages = []
     for structure in STRUCTURES:
         texts = specimens(structure)
-        yield structure.name, _structure(structure), texts
+        yield structure.name, partial(entry.structure, structure.grammar), texts
         messages += [
             bytes([kind]) + len(text).to_bytes(3, "big") + text
-            for kind, (cls, grammar) in GRAMMARS.items()
+            for kind, (_, grammar) in GRAMMARS.items()
             if grammar is structure.grammar
             for text in texts
         ]
-    yield "handshake messages", _handshake, messages
+    yield "handshake messages", entry.handshake, messages
     headed = [RECORD_HEADER.pack(ContentType.HANDSHAKE, 0x0301, len(text)) + text for text in messages]
-    yield "records", _record, headed
+    yield "records", entry.record, headed
 
 
 @dataclass

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from tlsexit.alerts import LocalError
+from tlsexit.alerts import AlertDescription, LocalError
 from tlsexit.conformance.catalogue import by_id
 from tlsexit.conformance.engine import EngineTarget
 from tlsexit.conformance.pki import workshop
@@ -57,11 +57,9 @@ def test_sessions_are_resumed_and_handshakes_repeated(role: Role) -> None:
 def swept(tests: Role, number: int) -> list[Script]:
     target = EngineTarget(TARGETS[tests])
     lane, terms = target.lane(), Terms(workshop().shown_by(tests.peer))
-    made = []
-    for plan in plans(Abilities(tests, SUITES, renegotiates=True)):
-        rehearsal = rehearse(lane, plan, terms)
-        made.append(Plan(plan, rehearsal.specimens, rehearsal.suited))
-    return list(islice(sweep(tuple(made)), number))
+    found = plans(Abilities(tests, SUITES, renegotiates=True))
+    made = tuple(Plan.of(rehearse(lane, script, terms)) for script in found)
+    return list(islice(sweep(made), number))
 
 
 @pytest.mark.parametrize("tests", Role)
@@ -133,6 +131,24 @@ def test_what_is_said_out_of_turn_leaves_the_session_as_it_was(rich: bool) -> No
     )
     made = played(Script(Role.CLIENT, 0x002F, legs, rich=rich, tickets=True))
     assert made.conversations[1].puppet.resumed
+    assert not made.findings
+
+
+def test_a_session_without_its_suite_may_be_what_is_wrong_with_a_list_of_suites() -> None:
+    """R2246-7.4.1.2-17: illegal_parameter, where a new session would get handshake_failure."""
+    none = Mutation(Kind.CONTENT, "ClientHello.cipher_suites", content=b"\x0a\x0a")
+    moves = (Move("client_hello", mutation=none), *handshake(Role.CLIENT)[1:])
+    legs = (Leg((*handshake(Role.CLIENT), Move("close_notify"))), Leg(moves, resume=True))
+    made = played(Script(Role.CLIENT, 0x002F, legs))
+    assert made.conversations[1].puppet.fatal == AlertDescription.ILLEGAL_PARAMETER
+    assert not made.findings
+
+
+def test_what_follows_a_premaster_trick_may_be_refused_for_itself() -> None:
+    """At once, although the trick may not be."""
+    first = handshake(Role.CLIENT)[:2]
+    made = played(Script(Role.CLIENT, 0x002F, (Leg((*first, Move("premaster_too_short"), Move("empty_alert"))),)))
+    assert made.conversations[0].puppet.fatal == AlertDescription.UNEXPECTED_MESSAGE
     assert not made.findings
 
 

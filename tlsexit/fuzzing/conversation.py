@@ -92,8 +92,6 @@ class Conversation:
         )
         if script.role is Role.SERVER:
             self.puppet.listen_until(lambda: self.puppet.client_hello is not None)
-            if session is None:
-                self.puppet.hello["session_id"] = self.puppet.random(32)
         self.puppet.extensions = tuple(self._extensions())
         self.turns = Turns(self.puppet)
         self.made: list[Move] = []
@@ -214,11 +212,9 @@ class Conversation:
             self._kept, self._kept_after = self.puppet.new_session(), self.turns.complete
 
     def _name_session(self) -> None:
-        """Have a new session under a new id: to echo the one that a renegotiating client offers would be to resume."""
-        puppet = self.puppet
-        offered = b"" if puppet.client_hello is None else puppet.client_hello.session_id
-        if puppet.session is None and offered and offered == puppet.hello.get("session_id"):
-            puppet.hello["session_id"] = puppet.random(32)
+        """Give each new session a new id: to echo the one that a renegotiating client offers would be to resume."""
+        if self.puppet.session is None:
+            self.puppet.hello["session_id"] = self.puppet.random(32)
 
     def _suited(self, move: Move) -> frozenset[str]:
         tricks = {name for name in tricks_for(self.puppet.role, move.say) if WORDS[name].applies(self.puppet)}
@@ -312,7 +308,8 @@ class Conversation:
         puppet = self.puppet
         if not self.over:
             self._await_reaction()
-        self.final_established = self.established
+        # a renegotiation that hangs leaves the connection as it was
+        self.final_established = self.established and not self.silent
         self.ended = puppet.over
         taken = self.guard.received
         self.guard.close()

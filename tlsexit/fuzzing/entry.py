@@ -22,38 +22,44 @@ from tlsexit.puppet import Transport
 from tlsexit.records.layer import RecordLayer
 from tlsexit.wire import Leaf, build, parse
 
-Entry = Callable[[bytes], None]
+Entry = Callable[[bytes], object]
+"""Takes any bytes, and raises only for a bug."""
 
 
-def record(data: bytes) -> None:
-    """Read records, unprotected."""
+def record(data: bytes) -> bool:
+    """Read records, unprotected; returns whether there was one."""
     layer = RecordLayer()
     layer.receive_data(data)
     try:
+        first = layer.next_record()
         while layer.next_record() is not None:
             pass
     except PeerError:
-        return
+        return False
+    return first is not None
 
 
-def handshake(data: bytes) -> None:
-    """Put handshake messages together and parse them."""
+def handshake(data: bytes) -> bool:
+    """Put handshake messages together and parse them; returns whether there was one."""
     reader = HandshakeReader(2**16)
     reader.feed(data)
     try:
+        first = reader.next_message()
         while reader.next_message() is not None:
             pass
     except PeerError:
-        return
+        return False
+    return first is not None
 
 
-def structure(grammar: Leaf[Any], data: bytes) -> None:
-    """Parse one structure; what parses has to spell back to the same bytes."""
+def structure(grammar: Leaf[Any], data: bytes) -> bool:
+    """Parse one structure, and return whether it is legal; what is has to spell back to the same bytes."""
     try:
         value = parse(grammar, data)
     except PeerError:
-        return
+        return False
     assert build(grammar, value) == data, "a value with two spellings"
+    return True
 
 
 @cache
@@ -97,7 +103,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     entry = ENTRIES[words[0]]
     if find_spec("atheris") is not None and "--runs" not in words:
         atheris = import_module("atheris")  # has no types
-        atheris.Setup([sys.argv[0], *words[1:]], entry)
+
+        def once(data: bytes) -> None:  # what is returned has a meaning there
+            entry(data)
+
+        atheris.Setup([sys.argv[0], *words[1:]], once)
         atheris.Fuzz()
         return 0
     runs = int(words[words.index("--runs") + 1]) if "--runs" in words else 100_000

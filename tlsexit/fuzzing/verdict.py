@@ -57,8 +57,7 @@ def particular(talk: Conversation, taken: bytes) -> Iterable[Finding]:
         return
     match expected.answer:
         case Answer.UNFINISHED:
-            # a renegotiation that hangs leaves the connection as it was
-            if talk.final_established and not talk.silent:
+            if talk.final_established:
                 yield Finding(Flaw.ACCEPTED, requirements, about, "the handshake completed")
         case Answer.NOT_RESUMED:
             if puppet.resumed and talk.final_established:
@@ -102,7 +101,7 @@ def _may_demand_a_certificate(talk: Conversation) -> bool:
 def _not_refused(talk: Conversation, expected: Expected, about: str) -> Iterable[Finding]:
     if talk.mutated_extension is not None and not _understood(talk, talk.mutated_extension):
         return  # an extension that the target does not know may hold anything (R4366-2.3-03)
-    if talk.final_established and not talk.silent:
+    if talk.final_established:
         yield Finding(Flaw.ACCEPTED, expected.requirements, about, "the connection is established and goes on")
     else:
         yield Finding(Flaw.IGNORED, expected.requirements, about, "no alert, and the connection stays open")

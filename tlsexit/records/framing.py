@@ -187,9 +187,12 @@ def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:
     record, and who may also choose the next plaintext can test guesses (BEAST). The MAC of the one-byte record
     makes the IV of the rest unpredictable; what follows in the same write was fixed before any of it could be seen.
     """
-    pieces = [data[:1]] if split and len(data) > 1 else []
+    size = len(data)
+    if not split and 0 < size <= limit:
+        return [data]  # as nearly every handshake message
+    pieces = [data[:1]] if split and size > 1 else []
     start = len(pieces)
-    while start < len(data):
+    while start < size:
         pieces.append(data[start : start + limit])
         start += limit
     return pieces

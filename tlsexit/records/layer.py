@@ -222,10 +222,7 @@ class RecordLayer:
         version = self._reader.version or ProtocolVersion.TLS_1_0
         view = memoryview(data) if isinstance(data, bytes) else memoryview(data).cast("B")
         split = self._split_cbc and state.predictable_iv and content_type == ContentType.APPLICATION_DATA
-        if not split and 0 < len(view) <= self._max_fragment:
-            pieces = [view]  # as every handshake message
-        else:
-            pieces = fragments(view, self._max_fragment, split)
+        pieces = fragments(view, self._max_fragment, split)
         write = self._output.reserve(len(view) + _LARGEST_OVERHEAD * len(pieces))
         state.seal(content_type, version, pieces, write)
 
