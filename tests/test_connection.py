@@ -12,9 +12,10 @@ from tests.support.forge import Forge
 from tests.support.pair import End, make_end, pump
 from tests.support.replay import counted
 from tests.support.scripted import ScriptedExit
+from tests.support.sessions import Sessions
 from tests.support.traces import client_hello, client_trace
 from tests.support.walk import records_of
-from tlsexit.alerts import AlertDescription, ExitFailed, LocalError
+from tlsexit.alerts import AlertDescription, AlertReceived, ExitFailed, InternalError, LocalError
 from tlsexit.connection import Connection
 from tlsexit.constants import ContentType, Role
 from tlsexit.events import ApplicationData, HandshakeCompleted, MessageSeen, PhaseSeen
@@ -24,6 +25,7 @@ from tlsexit.exits.phases import ExitPhase
 from tlsexit.handshake import states
 from tlsexit.policy import system_config
 from tlsexit.profile import Profile
+from tlsexit.session import Session
 from tlsexit.tasks import Task
 
 
@@ -340,3 +342,20 @@ def test_make_end_with_nothing() -> None:
     forge = Forge(server, RSA)
     forge.send(client_hello)
     assert forge.fatal is AlertDescription.HANDSHAKE_FAILURE
+
+
+def test_a_store_that_fails_when_the_handshake_is_done_is_an_internal_error() -> None:
+    """The session is put away after HandshakeDone has been answered, with no input under way."""
+
+    class Full(Sessions):
+        def put(self, session: Session) -> None:
+            raise OSError("no space left")
+
+    client, server = client_end(), server_end(config={"session_store": Full()})
+    pump(client, server)
+    error = server.connection.error
+    assert isinstance(error, InternalError)
+    assert isinstance(error.__cause__, OSError)
+    assert server.connection.closed
+    assert isinstance(client.connection.error, AlertReceived)
+    assert client.connection.error.description == AlertDescription.INTERNAL_ERROR

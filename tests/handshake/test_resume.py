@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -109,3 +110,18 @@ def test_the_order_in_an_abbreviated_handshake() -> None:
     server = places()[Role.SERVER, states.AwaitResumedClientChangeCipherSpec][0]
     assert isinstance(server.state, states.AwaitResumedClientChangeCipherSpec)
     assert server.state.transcript.messages[-1][:1] == b"\x14"
+
+
+def test_a_chain_that_does_not_parse_never_counted_and_keeps_nothing_from_being_offered() -> None:
+    broken = session(peer_chain=(b"no certificate",))
+    assert offerable(broken, context(), CONFIG) == broken
+
+
+def test_a_certificate_whose_time_cannot_be_read_counts_as_expired(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unreadable:
+        @property
+        def not_valid_after_utc(self) -> datetime:
+            raise ValueError("no time")
+
+    monkeypatch.setattr("tlsexit.handshake.resume.load_certificate", lambda der: Unreadable())
+    assert offerable(session(own_chain=(b"a certificate without a time",)), context(), CONFIG) is None
