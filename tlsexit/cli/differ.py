@@ -30,7 +30,12 @@ if TYPE_CHECKING:
 @click.option("--clients", is_flag=True, help="The targets are clients: commands with {port}, `self` and `ssl`.")
 @with_options((*TARGET_OPTIONS, *BUDGET_OPTIONS))
 @click.option("--exact", is_flag=True, help="Two alerts are the same only with the same description.")
-@click.option("--known", type=PATH, metavar="FILE", help="A TOML file of differences of no interest.")
+@click.option(
+    "--known",
+    type=PATH,
+    metavar="FILE",
+    help="A TOML file of differences of no interest: [[difference]] tables of `about` and `kinds`, as in --json.",
+)
 @click.option("--json", "json_file", type=PATH, metavar="FILE", help="Write the differences as JSON.")
 @click.option("--out", type=PATH, metavar="DIR", help="Write each script there, for `tlsexit replay`.")
 @click.option("--yes", is_flag=True, help="Do not ask before sending to another machine.")
