@@ -31,6 +31,9 @@ from tlsexit.records.layer import RecordLayer
 Item = Received[Any] | ChangeCipherSpecReceived | Alert | list[bytes]
 """What arrives; a list is application data, the contents of one or more records, some perhaps empty."""
 
+# plain numbers for each record: to look a member of an enumeration up costs as much as a call
+_CHANGE_CIPHER_SPEC, _ALERT, _HANDSHAKE, _APPLICATION_DATA = map(int, ContentType)
+
 _RUN: Final = 16
 """Application data records opened at once, at most."""
 
@@ -94,31 +97,36 @@ class Channel:
                 self._unread = False
             if self.records.read_protected:
                 data = self.records.next_data(_RUN)
+                if data is None:
+                    return None
                 if data:
-                    return self._application_data(data)
+                    self._ignored = 0
+                    if self._observer is not None:
+                        self._observe_data(data)
+                    return data
             record = self.records.next_record()
             if record is None:
                 return None
             content_type, fragment = record.content_type, record.fragment
-            if content_type == ContentType.APPLICATION_DATA:
-                return self._application_data([fragment])
-            if content_type == ContentType.HANDSHAKE:
+            if content_type == _APPLICATION_DATA:
+                self._ignored = 0
+                if self._observer is not None:
+                    self._observe_data([fragment])
+                return [fragment]
+            if content_type == _HANDSHAKE:
                 self._messages.feed(fragment)
                 self._unread = True
-            elif content_type == ContentType.CHANGE_CIPHER_SPEC:
+            elif content_type == _CHANGE_CIPHER_SPEC:
                 return self._change_cipher_spec(fragment)
-            elif content_type == ContentType.ALERT:
+            elif content_type == _ALERT:
                 self._ready = self._alerts.feed(fragment)
                 self._unread = True
             else:
                 self._ignore(content_type)
 
-    def _application_data(self, contents: list[bytes]) -> list[bytes]:
-        self._ignored = 0
-        if self._observer is not None:
-            for content in filter(None, contents):
-                self._observe(False, ContentType.APPLICATION_DATA, None, content)
-        return contents
+    def _observe_data(self, contents: list[bytes]) -> None:
+        for content in filter(None, contents):
+            self._observe(False, ContentType.APPLICATION_DATA, None, content)
 
     @property
     def malformed(self) -> type[Any] | None:
@@ -135,7 +143,8 @@ class Channel:
         if complete is not None:
             raw, message = complete
             self._unread = self._messages.pending
-            self._observe(False, ContentType.HANDSHAKE, message, raw)
+            if self._observer is not None:
+                self._observe(False, ContentType.HANDSHAKE, message, raw)
             return Received(message, raw)
         return self._open() if self._opening else None
 
@@ -210,8 +219,9 @@ class Channel:
 
     def send_message(self, message: Any, raw: bytes) -> None:
         """Send a handshake message; ``raw`` is its encoding with header."""
-        self.records.send(ContentType.HANDSHAKE, raw)
-        self._observe(True, ContentType.HANDSHAKE, message, raw)
+        self.records.send(_HANDSHAKE, raw)
+        if self._observer is not None:
+            self._observe(True, ContentType.HANDSHAKE, message, raw)
 
     def send_v2_client_hello(self, message: Any, raw: bytes) -> None:
         """Send a hello in SSL 2.0 format, outside any record; ``raw`` begins with msg_type (appendix E.1)."""
@@ -221,18 +231,18 @@ class Channel:
     def send_change_cipher_spec(self) -> None:
         """Send ChangeCipherSpec, under the write state in force (§7.1)."""
         raw = build_change_cipher_spec()
-        self.records.send(ContentType.CHANGE_CIPHER_SPEC, raw)
+        self.records.send(_CHANGE_CIPHER_SPEC, raw)
         self._observe(True, ContentType.CHANGE_CIPHER_SPEC, ChangeCipherSpec(), raw)
 
     def send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
         """Send an alert."""
         raw = build_alert(level, description)
-        self.records.send(ContentType.ALERT, raw)
+        self.records.send(_ALERT, raw)
         self._observe(True, ContentType.ALERT, Alert(level, description), raw)
 
     def send_data(self, data: bytes) -> None:
         """Send application data."""
-        self.records.send(ContentType.APPLICATION_DATA, data)
+        self.records.send(_APPLICATION_DATA, data)
         if self._observer is not None:
             self._observe(True, ContentType.APPLICATION_DATA, None, bytes(data))
 

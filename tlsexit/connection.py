@@ -185,7 +185,7 @@ class Connection:
 
         What follows the peer's close_notify is kept for :meth:`trailing_data`, up to ``Config.max_buffered_input``.
         """
-        if isinstance(self._state, _NOT_LIVE):
+        if not self._can_read and isinstance(self._state, _NOT_LIVE):
             if not self.closed:
                 raise LocalError("start the connection before feeding it data")
             self._channel.receive_after_end(data)
@@ -243,9 +243,10 @@ class Connection:
         Of more than 256 KiB received at once the rest is opened only when the application has taken the first part. So
         events drive a connection too: once they are used up, there may be a question or output that was not there.
         """
-        if not self._events and self._opened >= _READ_AHEAD:
+        events = self._events
+        if not events and self._opened >= _READ_AHEAD:
             self._process()
-        return self._events.popleft() if self._events else None
+        return events.popleft() if events else None
 
     def send(self, data: bytes) -> None:
         """Protect application data; :class:`LocalError` before the handshake is complete and after the end (§7.4.9)."""
@@ -309,6 +310,8 @@ class Connection:
                 item = self._channel.next_item()
                 if isinstance(item, list):
                     self._on_application_data(item)
+                    if self._records.exhausted and not self._eof:
+                        return
                     continue
                 if item is None:
                     if self._eof:
@@ -349,10 +352,11 @@ class Connection:
         if not self._can_read:
             # §7.4.9: none before Finished has been verified
             raise UnexpectedMessage("application data before the handshake is complete")
+        events = self._events
         for content in contents:
             if content:
                 self._warnings = self._unanswered = 0
-                self._events.append(ApplicationData(content))
+                events.append(ApplicationData(content))
                 self._opened += len(content)
 
     def _on_message(self, received: Received[Any]) -> None:

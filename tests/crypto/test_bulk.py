@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.vectors import Handshake, handshakes, unprotect
 from tlsexit.constants import Role
-from tlsexit.crypto.bulk import DirectionKeys, new_decryptor, new_encryptor, new_mac
+from tlsexit.crypto.bulk import DirectionKeys, mac_of, new_decryptor, new_encryptor, new_mac
 from tlsexit.crypto.suites import SUITES, parse_suites
 
 KEYS = [
@@ -64,9 +64,8 @@ def test_mac(name: str, head: bytes, body: bytes) -> None:
     suite = SUITES[parse_suites(name)[0]]
     mac = new_mac(DirectionKeys(suite, b"k" * suite.mac.size, b"", b""))
     expected = hmac.digest(b"k" * suite.mac.size, head + body, name[-3:].lower().replace("sha", "sha1"))
-    assert mac.size == suite.mac.size
-    assert mac.digest(head, memoryview(body)) == expected
-    assert mac.digest(head + body) == expected
+    for _ in range(2):
+        assert mac_of(mac, head + body) == expected
 
 
 @pytest.mark.parametrize("keys", KEYS, ids=cipher_name)

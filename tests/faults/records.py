@@ -36,8 +36,8 @@ RECORDS: Final = (
         "R4346-7.2.2-01 R2246-6.2.3.2-09",
         (
             "records.protection",
-            "                padded = False\n            else:",
-            '                raise DecodeError("the padding is wrong")\n            else:',
+            "            padded = False\n        else:",
+            '            raise DecodeError("the padding is wrong")\n        else:',
         ),
         ("records.protection", "import BadRecordMac, LocalError", "import BadRecordMac, DecodeError, LocalError"),
     ),
@@ -46,7 +46,14 @@ RECORDS: Final = (
         "the sequence number stays what it is, so that a record can be sent again",
         SERVER,
         "R2246-6.1-09 R2246-6.2.3-03",
-        ("records.protection", "        self.sequence_number = first + count\n", ""),
+        (
+            "records.protection",
+            '_MAC_INPUT: Final = Struct(">QBHH")\n',
+            "class _Still(Struct):\n"
+            "    def pack(self, number, content_type, version, length):\n"
+            "        return super().pack(0, content_type, version, length)\n\n\n"
+            '_MAC_INPUT: Final = _Still(">QBHH")\n',
+        ),
     ),
     fault(
         "sequence-number-not-reset",

@@ -34,6 +34,7 @@ from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.schedule import connection_keys
 from tlsexit.crypto.suites import CipherSuite
 from tlsexit.records.layer import RecordLayer
+from tlsexit.records.protection import MAX_SEQUENCE_NUMBER
 from tlsexit.records.record import Record
 
 CCS, ALERT, HANDSHAKE, DATA = ContentType
@@ -196,8 +197,12 @@ def test_a_write_is_cut_into_full_fragments(data: bytes, limit: int, suite: Ciph
     reference = Reference(keys)
     head = 1 if split and suite.cipher.is_block and len(data) > 1 else 0
     pieces = [data[:head]] * head + [data[start : start + limit] for start in range(head, len(data), limit)]
+    expected = b"".join(reference.seal(DATA, piece) for piece in pieces)
     layer.send(DATA, data)
-    assert layer.data_to_send() == b"".join(reference.seal(DATA, piece) for piece in pieces)
+    assert layer.data_to_send() == expected
+    other = writer(keys, max_fragment=limit, split_cbc=split)
+    other.send(DATA, memoryview(data))
+    assert other.data_to_send() == expected
 
 
 @pytest.mark.parametrize("keys", [None, make_keys(RC4), make_keys(AES_128), make_keys(AES_128, encrypt_then_mac=True)])
@@ -356,6 +361,79 @@ def test_nothing_behind_a_broken_record_is_delivered() -> None:
             layer.next_record()
         texts.add(str(caught.value))
     assert len(texts) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([HANDSHAKE, DATA, DATA, DATA]), st.binary(min_size=1, max_size=80)), max_size=12
+    ),
+    st.lists(st.integers(1, 300), max_size=12),
+    st.integers(1, 4),
+    st.sampled_from([make_keys(suite) for suite in KINDS] + [make_keys(AES_128, encrypt_then_mac=True)]),
+)
+def test_runs_of_data_are_the_same_records(
+    records: list[tuple[int, bytes]], sizes: list[int], most: int, keys: DirectionKeys
+) -> None:
+    """``next_data`` and ``next_record`` together give what was written, however the stream is cut."""
+    reference, layer = Reference(keys), reader(keys)
+    wire = b"".join(reference.seal(content_type, content) for content_type, content in records)
+    seen: list[tuple[int, bytes]] = []
+    for size in [*sizes, len(wire) + 1]:
+        layer.receive_data(wire[:size])
+        wire = wire[size:]
+        while (found := layer.next_data(most)) is not None:
+            assert len(found) <= most
+            seen += [(DATA, content) for content in found]
+            if not found:
+                record = layer.next_record()
+                if record is None:
+                    break
+                seen.append((record.content_type, record.fragment))
+    assert seen == records
+
+
+@pytest.mark.parametrize("suite", [AES_128, RC4])
+def test_what_comes_before_a_failure_is_kept(suite: CipherSuite) -> None:
+    """One by one or in a run: the same records, then the same failure for ever."""
+    keys = make_keys(suite)
+    reference = Reference(keys)
+    good = [reference.seal(DATA, content) for content in (b"one", b"two")]
+    broken = reference.seal(DATA, b"three")[:-1] + b"?"
+    for run in (1, 2, 16):
+        layer = reader(keys)
+        layer.receive_data(b"".join([*good, broken, reference.seal(DATA, b"four")]))
+        contents: list[bytes] = []
+        while found := layer.next_data(run):
+            contents += found
+        assert contents == [b"one", b"two"]
+        for _ in range(2):
+            assert layer.next_data(run) == []
+            with pytest.raises(BadRecordMac):
+                layer.next_record()
+
+
+def test_what_has_the_last_sequence_numbers_is_kept() -> None:
+    """R2246-6.1-08: the run ends where the numbers do."""
+    keys = make_keys(AES_128, encrypt_then_mac=True)
+    layer, reference = reader(keys), Reference(keys)
+    layer._read_state.sequence_number = reference.sequence_number = MAX_SEQUENCE_NUMBER
+    layer.receive_data(reference.seal(DATA, b"last") + plain_record(DATA, bytes(36)))
+    assert layer.next_data(16) == [b"last"]
+    for _ in range(2):
+        assert layer.next_data(16) == []
+        with pytest.raises(LocalError, match="used up"):
+            layer.next_record()
+
+
+def test_less_than_a_header_is_nothing() -> None:
+    """So there is no need to ask for a record."""
+    layer = reader(make_keys(AES_128))
+    for _ in range(5):
+        assert layer.next_data(16) is None
+        layer.receive_data(b"\x17")
+    assert layer.next_data(16) == []
+    with pytest.raises(ProtocolVersionError):
+        layer.next_record()
 
 
 def test_forgotten_keys_protect_nothing_more() -> None:

@@ -6,6 +6,7 @@ What the states write and read is compared with ``tests.support.records``, which
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.hmac import HMAC
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -39,16 +40,12 @@ def name(keys: DirectionKeys) -> str:
 
 def seal(state: WriteState, content_type: int, content: bytes) -> bytes:
     """Return the record that ``state`` makes of ``content``."""
-    pieces: list[bytes] = []
-    state.seal(content_type, TLS_1_0, [content], lambda piece: pieces.append(bytes(piece)))
-    return b"".join(pieces)
+    return b"".join(state.seal(content_type, TLS_1_0, content))
 
 
 def open_record(state: ReadState, record: bytes) -> bytes:
     """Return the content of ``record``, whose header is taken at its word."""
-    contents: list[bytes] = []
-    state.open(record[0], int.from_bytes(record[1:3], "big"), [record[5:]], contents)
-    return contents[0]
+    return state.open(record[0], int.from_bytes(record[1:3], "big"), record, 5, len(record))
 
 
 def refusal(state: ReadState, record: bytes) -> str:
@@ -77,6 +74,18 @@ def test_records_are_what_the_rfc_describes(keys: DirectionKeys, records: list[t
     for content_type, content in records:
         assert seal(state, content_type, content) == reference.seal(content_type, content)
     assert state.sequence_number == len(records)
+
+
+@pytest.mark.parametrize("keys", [None, *EVERY_MODE], ids=lambda keys: name(keys) if keys else "null")
+@settings(max_examples=25)
+@given(st.lists(st.binary(min_size=2, max_size=100), max_size=4))
+def test_two_records_at_once_are_two_records(keys: DirectionKeys | None, writes: list[bytes]) -> None:
+    """R4346-6.2.3.2-02: as if the first byte and the rest had been sealed one after the other."""
+    at_once, in_turn = new_write_state(keys), new_write_state(keys)
+    for data in writes:
+        expected = seal(in_turn, 23, data[:1]) + seal(in_turn, 23, data[1:])
+        assert b"".join(at_once.seal_split(23, TLS_1_0, data)) == expected
+    assert at_once.sequence_number == in_turn.sequence_number
 
 
 @pytest.mark.parametrize("keys", EVERY_MODE, ids=name)
@@ -238,20 +247,27 @@ def test_bad_padding_under_encrypt_then_mac() -> None:
         ciphertext = reference.encrypt(plain)
         fragment = ciphertext + reference.mac(23, TLS_1_0, ciphertext)
         with pytest.raises(BadRecordMac, match="does not authenticate"):
-            new_read_state(keys).open(23, TLS_1_0, [fragment], [])
+            new_read_state(keys).open(23, TLS_1_0, fragment, 0, len(fragment))
 
 
 class CountingMac:
     """Counts the hash blocks that MACs take: 64 bytes each, with 9 more bytes in the last (RFC 1321 §3, FIPS 180)."""
 
-    def __init__(self, keys: DirectionKeys) -> None:
-        self.mac = new_mac(keys)
-        self.size = self.mac.size
-        self.blocks = 0
+    def __init__(self, keyed: HMAC, counted: list[int]) -> None:
+        self.mac = keyed
+        self.counted = counted
+        self.length = 0
 
-    def digest(self, head: bytes, body: bytes | memoryview = b"") -> bytes:
-        self.blocks += -(-(len(head) + len(body) + 9) // 64)
-        return self.mac.digest(head, body)
+    def copy(self) -> CountingMac:
+        return CountingMac(self.mac.copy(), self.counted)
+
+    def update(self, data: bytes | memoryview) -> None:
+        self.length += len(data)
+        self.mac.update(data)
+
+    def finalize(self) -> bytes:
+        self.counted.append(-(-(self.length + 9) // 64))
+        return self.mac.finalize()
 
 
 @pytest.mark.parametrize("suite", [AES_128, TRIPLE_DES])
@@ -261,18 +277,18 @@ def test_every_refused_block_record_costs_the_same(
 ) -> None:
     """R4346-6.2.3.2-01: the MAC is computed for bad padding too, over as many hash blocks as for any other."""
     keys = make_keys(suite)
-    counters: list[CountingMac] = []
+    counters: list[list[int]] = []
 
     def counted(keys: DirectionKeys) -> CountingMac:
-        counters.append(CountingMac(keys))
-        return counters[-1]
+        counters.append([])
+        return CountingMac(new_mac(keys), counters[-1])
 
     monkeypatch.setattr(protection, "new_mac", counted)
     plains = [bytes([1]) * length, bytes(length - 1) + b"\x05", bytes(length - 1) + b"\xff"]
     plains += [bytes([number]) * length for number in range(min(256, length - 20))]
     for plain in plains:
         refusal(new_read_state(keys), Reference(keys).seal_raw(23, plain))
-    assert len({counter.blocks for counter in counters}) == 1
+    assert len(set(map(sum, counters))) == 1
 
 
 # sequence numbers
@@ -290,6 +306,19 @@ def test_the_last_sequence_number(keys: DirectionKeys) -> None:
         seal(write, 23, b"one too many")
     with pytest.raises(LocalError, match="used up"):
         open_record(read, record)
+
+
+@pytest.mark.parametrize("keys", EVERY_MODE, ids=name)
+def test_two_records_need_two_sequence_numbers(keys: DirectionKeys) -> None:
+    """R2246-6.1-07, R2246-6.1-08."""
+    write, reference = new_write_state(keys), Reference(keys)
+    write.sequence_number = reference.sequence_number = MAX_SEQUENCE_NUMBER - 1
+    assert b"".join(write.seal_split(23, TLS_1_0, b"last")) == reference.seal(23, b"l") + reference.seal(23, b"ast")
+    for number in (MAX_SEQUENCE_NUMBER, MAX_SEQUENCE_NUMBER + 1):
+        write = new_write_state(keys)
+        write.sequence_number = number
+        with pytest.raises(LocalError, match="used up"):
+            write.seal_split(23, TLS_1_0, b"one too many")
 
 
 def test_the_next_number_after_a_carry() -> None:
@@ -315,4 +344,4 @@ def test_encrypt_then_mac_needs_a_block_cipher(suite: CipherSuite) -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes_are_content_or_bad_record_mac(keys: DirectionKeys, fragment: bytes) -> None:
     with pytest.raises(BadRecordMac):
-        new_read_state(keys).open(23, TLS_1_0, [fragment], [])
+        new_read_state(keys).open(23, TLS_1_0, fragment, 0, len(fragment))

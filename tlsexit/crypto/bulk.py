@@ -49,25 +49,6 @@ class IdentityContext:
         return bytes(data)
 
 
-class Mac:
-    """An HMAC keyed once and used for every record of a direction (§5)."""
-
-    __slots__ = ("keyed", "size")
-
-    def __init__(self, secret: bytes, algorithm: hashes.HashAlgorithm) -> None:
-        self.keyed = HMAC(secret, algorithm)
-        """The keyed HMAC that each record's begins as a copy of; never itself updated."""
-        self.size = algorithm.digest_size
-        """Length of a digest, in bytes."""
-
-    def digest(self, head: bytes, body: bytes | bytearray | memoryview = b"") -> bytes:
-        """Return the MAC of ``head`` and ``body`` joined; calls do not influence each other."""
-        record = self.keyed.copy()
-        record.update(head)
-        record.update(body)
-        return record.finalize()
-
-
 def new_encryptor(keys: DirectionKeys) -> BulkContext:
     """Return the context that encrypts every record of the direction, from the first on."""
     cipher = _cipher(keys)
@@ -80,9 +61,16 @@ def new_decryptor(keys: DirectionKeys) -> BulkContext:
     return IdentityContext() if cipher is None else cipher.decryptor()
 
 
-def new_mac(keys: DirectionKeys) -> Mac:
-    """Return the keyed record MAC of the direction (§6.2.3.1)."""
-    return Mac(keys.mac_secret, _HASHES[keys.suite.mac.name])
+def new_mac(keys: DirectionKeys) -> HMAC:
+    """Return the keyed MAC of the direction (§6.2.3.1), of which each record takes a copy to update."""
+    return HMAC(keys.mac_secret, _HASHES[keys.suite.mac.name])
+
+
+def mac_of(keyed: HMAC, data: bytes) -> bytes:
+    """Return the MAC of ``data``; ``keyed`` stays as it is."""
+    mac = keyed.copy()
+    mac.update(data)
+    return mac.finalize()
 
 
 def _single_des(key: bytes) -> CipherAlgorithm:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tlsexit.constants import ProtocolVersion
-from tlsexit.crypto.bulk import DirectionKeys, new_encryptor, new_mac
+from tlsexit.crypto.bulk import DirectionKeys, mac_of, new_encryptor, new_mac
 
 Spoil = Callable[[bytes], bytes]
 """What makes something else of a part of a record."""
@@ -79,7 +79,7 @@ class RecordWriter:
         assert self._mac is not None
         # seq_num + TLSCompressed.type + .version + .length + .fragment (§6.2.3.1)
         header = self.sequence_number.to_bytes(8, "big") + bytes([content_type]) + how.version.to_bytes(2, "big")
-        return self._mac.digest(header + (len(covered) & 0xFFFF).to_bytes(2, "big"), covered)
+        return mac_of(self._mac, header + (len(covered) & 0xFFFF).to_bytes(2, "big") + covered)
 
     def _padding(self, length: int) -> bytes:
         """Return the shortest padding behind ``length`` bytes, with its padding_length (§6.2.3.2)."""

@@ -7,8 +7,6 @@ proportionally more calls, but not more copying.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from io import BytesIO
 from struct import Struct
 from typing import Final
 
@@ -18,40 +16,42 @@ from tlsexit.constants import MAX_PLAINTEXT, RECORD_HEADER_LENGTH
 RECORD_HEADER: Final = Struct(">BHH")
 """type, version, length: the bytes before every fragment."""
 
-_NOTHING: Final = memoryview(b"")
+_unpack_header: Final = RECORD_HEADER.unpack_from
 
-_LONG_WRITE: Final = 2**15
-"""Bytes from which on a write gets all its memory at once."""
+
+Fragment = tuple[bytes | bytearray, int, int]
+"""Where a fragment lies: a buffer, its start, its stop. Valid until more input is appended."""
 
 
 class RecordReader:
     """Collects input and cuts it into records, still protected."""
 
-    __slots__ = ("_buffer", "_offset", "limit", "version")
+    __slots__ = ("_buffer", "_offset", "buffered", "limit", "version")
 
     def __init__(self) -> None:
         # Whole records usually arrive in one chunk, which is then read where it lies; only a chunk that arrives
         # behind a leftover is copied.
-        self._buffer: memoryview | bytearray = _NOTHING
+        self._buffer: bytes | bytearray = b""
         self._offset = 0
+        self.buffered = 0
+        """Bytes received but not yet handed out."""
         self.limit = MAX_PLAINTEXT
         """Largest acceptable fragment in bytes; depends on whether records are protected (§6.2.1, §6.2.3)."""
         self.version: int | None = None
         """What every header has to say; None as long as no version has been negotiated."""
 
-    @property
-    def buffered(self) -> int:
-        """Bytes received but not yet handed out."""
-        return len(self._buffer) - self._offset
-
-    def append(self, data: bytes) -> None:
+    def append(self, data: bytes | bytearray | memoryview) -> None:
         """Add ``data`` behind what is buffered."""
+        if type(data) is not bytes:
+            data = bytes(data)
+        if not self.buffered:
+            self._buffer = data
+            self._offset = 0
+            self.buffered = len(data)
+            return
+        self.buffered += len(data)
         buffer = self._buffer
         offset = self._offset
-        if offset == len(buffer):
-            self._buffer = memoryview(data)
-            self._offset = 0
-            return
         if not isinstance(buffer, bytearray):
             buffer = self._buffer = bytearray(buffer[offset:])
             self._offset = 0
@@ -69,54 +69,58 @@ class RecordReader:
         if not 0 <= size <= self.buffered:
             raise LocalError(f"{size} bytes asked for, {self.buffered} buffered")
         data = self.peek(size)
-        self._offset += size
+        self._consume(size)
         return data
 
-    def next(self) -> tuple[int, int, memoryview | bytearray] | None:
+    def next(self) -> tuple[int, int, Fragment] | None:
         """Return type, version and fragment of the next record, or None as long as it is incomplete.
 
         A bad header is refused as soon as its five bytes are there, and stays where it is.
 
         Raises :class:`~tlsexit.alerts.ProtocolVersionError` and :class:`~tlsexit.alerts.RecordOverflow`.
         """
-        buffer = self._buffer
-        start = self._offset + RECORD_HEADER_LENGTH
-        if start > len(buffer):
+        if self.buffered < RECORD_HEADER_LENGTH:
             return None
-        content_type, version, length = RECORD_HEADER.unpack_from(buffer, self._offset)
+        buffer, offset = self._buffer, self._offset
+        content_type, version, length = _unpack_header(buffer, offset)
         if version != self.version:
             self._check_version(version)
         if length > self.limit:
             raise RecordOverflow(f"a record of {length} bytes; at most {self.limit} are allowed")
-        stop = start + length
-        if stop > len(buffer):
+        size = RECORD_HEADER_LENGTH + length
+        if size > self.buffered:
             return None
-        self._consume(stop)
-        return content_type, version, buffer[start:stop]
+        self._consume(size)
+        return content_type, version, (buffer, offset + RECORD_HEADER_LENGTH, offset + size)
 
-    def next_of(self, content_type: int, most: int) -> list[memoryview | bytearray]:
+    def next_of(self, content_type: int, most: int) -> list[Fragment]:
         """Return the fragments of the records that are next, complete, of this type and in order, at most ``most``.
 
         The first that is not is left to :meth:`next`.
         """
-        buffer, offset, end = self._buffer, self._offset, len(self._buffer)
-        found: list[memoryview | bytearray] = []
-        while len(found) < most and offset + RECORD_HEADER_LENGTH <= end:
-            kind, version, length = RECORD_HEADER.unpack_from(buffer, offset)
-            start = offset + RECORD_HEADER_LENGTH
+        buffer, agreed, limit = self._buffer, self.version, self.limit
+        found: list[Fragment] = []
+        offset, end = self._offset, len(buffer)
+        while (start := offset + RECORD_HEADER_LENGTH) <= end and len(found) < most:
+            kind, version, length = _unpack_header(buffer, offset)
             stop = start + length
-            if kind != content_type or stop > end or version != self.version or length > self.limit:
+            if kind != content_type or stop > end or version != agreed or length > limit:
                 break
-            found.append(buffer[start:stop])
+            found.append((buffer, start, stop))
             offset = stop
-        if found:
-            self._consume(offset)
+        # _consume, written out
+        self._offset = offset
+        self.buffered = end - offset
+        if offset == end:
+            self._buffer = b""
+            self._offset = 0
         return found
 
-    def _consume(self, offset: int) -> None:
-        self._offset = offset
-        if offset == len(self._buffer):  # lets go of the caller's bytes
-            self._buffer = _NOTHING
+    def _consume(self, size: int) -> None:
+        self._offset += size
+        self.buffered -= size
+        if not self.buffered:  # lets go of the caller's bytes
+            self._buffer = b""
             self._offset = 0
 
     def _check_version(self, version: int) -> None:
@@ -130,54 +134,51 @@ class RecordReader:
 
 
 class OutputBuffer:
-    """Records waiting to be sent, gathered in one piece that is handed out as it is, without another copy.
+    """Records waiting to be sent: what one write made is handed out as it is, more of them joined.
 
-    What is taken in parts is moved on at once, and cut from where it then lies.
+    What is taken in parts is cut from where it lies.
     """
 
-    __slots__ = ("_gathered", "_start", "_taken")
+    __slots__ = ("_start", "_taken", "_waiting")
 
     def __init__(self) -> None:
-        self._gathered = BytesIO()
+        self._waiting: list[bytes] = []
         self._taken = b""
         self._start = 0  # how much of what is being taken is gone
 
     def __len__(self) -> int:
-        return len(self._taken) - self._start + self._gathered.tell()
+        return len(self._taken) - self._start + sum(map(len, self._waiting))
 
-    def reserve(self, size: int) -> Callable[[bytes | bytearray | memoryview], object]:
-        """Return what writes behind all that is pending; ``size`` is how much that will be, at most."""
-        if size > _LONG_WRITE and not self._gathered.tell():
-            # in one piece from the start: what grows is moved again and again
-            self._gathered = BytesIO(bytes(size))
-        return self._gathered.write
+    def append(self, data: bytes) -> None:
+        """Put ``data`` behind all that is pending."""
+        self._waiting.append(data)
 
     def take(self, amount: int | None = None) -> bytes:
         """Remove and return the pending bytes, at most ``amount`` of them.
 
         Raises :class:`~tlsexit.alerts.LocalError` if ``amount`` is negative.
         """
-        if amount is None and not self._taken:
-            return self._take_gathered()
-        if amount is not None and amount < 0:
+        if amount is None:
+            waiting = self._waiting
+            if self._taken:
+                waiting.insert(0, self._taken[self._start :])
+                self._taken, self._start = b"", 0
+            data = waiting[0] if len(waiting) == 1 else b"".join(waiting)
+            waiting.clear()
+            return data
+        if amount < 0:
             raise LocalError(f"cannot take {amount} bytes")
-        left = len(self) if amount is None else amount
         parts = []
-        while left and len(self):
+        while amount and (self._taken or self._waiting):
             if not self._taken:
-                self._taken = self._take_gathered()
-            part = self._taken[self._start : self._start + left]
+                self._taken = self.take()
+            part = self._taken[self._start : self._start + amount]
             parts.append(part)
-            left -= len(part)
+            amount -= len(part)
             self._start += len(part)
             if self._start == len(self._taken):
                 self._taken, self._start = b"", 0
         return b"".join(parts)
-
-    def _take_gathered(self) -> bytes:
-        gathered, self._gathered = self._gathered, BytesIO()
-        gathered.truncate()
-        return gathered.getvalue()
 
 
 def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from io import BytesIO
 from typing import Final
 
 from tlsexit.alerts import LocalError, PeerError, RecordOverflow, UnexpectedMessage
 from tlsexit.constants import MAX_PLAINTEXT, RECORD_HEADER_LENGTH, ContentType, ProtocolVersion
 from tlsexit.crypto.bulk import DirectionKeys
-from tlsexit.records.framing import OutputBuffer, RecordReader, fragments
+from tlsexit.records.framing import Fragment, OutputBuffer, RecordReader, fragments
 from tlsexit.records.protection import ForgottenState, ReadState, WriteState, new_read_state, new_write_state
 from tlsexit.records.record import Record, type_name
 
 _LARGEST_OVERHEAD: Final = RECORD_HEADER_LENGTH + 20 + 16
 """Bytes that a record adds to its content at most: header, MAC (SHA-1), padding (a block of AES)."""
+
+# as plain numbers: to look a member of an enumeration up costs as much as a call
+_APPLICATION_DATA: Final = int(ContentType.APPLICATION_DATA)
+_TLS_1_0: Final = int(ProtocolVersion.TLS_1_0)
 
 _NEVER_EMPTY: Final = frozenset({ContentType.CHANGE_CIPHER_SPEC, ContentType.ALERT, ContentType.HANDSHAKE})
 
@@ -41,7 +46,9 @@ class RecordLayer:
         "_reader",
         "_split_cbc",
         "_write_state",
+        "data_to_send",
         "read_protected",
+        "receive_data",
         "write_protected",
     )
 
@@ -55,6 +62,11 @@ class RecordLayer:
         self._empty_records = 0
         self._reader = RecordReader()
         self._output = OutputBuffer()
+        # the buffers' own methods, without a call in between
+        self.receive_data = self._reader.append
+        """Buffer input from the transport, cut in any way; nothing is decrypted yet."""
+        self.data_to_send = self._output.take
+        """Remove and return the bytes to transmit, at most as many as asked for; LocalError for less than none."""
         # The initial states have no encryption, no MAC and no compression (§6.1).
         self._read_state: ReadState = new_read_state(None)
         self._write_state: WriteState = new_write_state(None)
@@ -63,7 +75,7 @@ class RecordLayer:
         self.write_protected = False
         """Whether written records go out under keys."""
         # Class and reason rather than the exception, whose traceback would keep the record alive.
-        self._failure: tuple[type[PeerError], str] | None = None
+        self._failure: tuple[type[PeerError | LocalError], str] | None = None
 
     # reading
 
@@ -84,9 +96,10 @@ class RecordLayer:
         """Bytes received that have not been handed out as records."""
         return self._reader.buffered
 
-    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Buffer input from the transport, cut in any way; nothing is decrypted yet."""
-        self._reader.append(bytes(data))
+    @property
+    def exhausted(self) -> bool:
+        """Whether :meth:`next_record` has nothing to return or to raise."""
+        return not self._reader.buffered and self._failure is None
 
     def peek(self, size: int) -> bytes:
         """Return the first ``size`` undelivered bytes as they came, or as many as there are, without removing them.
@@ -131,33 +144,36 @@ class RecordLayer:
         error_class, reason = self._failure
         raise error_class(reason)
 
-    def next_data(self, most: int) -> list[bytes]:
+    def next_data(self, most: int) -> list[bytes] | None:
         """Return the contents of the application data records that are next, at most ``most``.
 
-        The short way for what most records are. An empty list leaves it to :meth:`next_record` to say what comes next.
+        The short way for what most records are. An empty list leaves it to :meth:`next_record` to say what comes next;
+        with None it would say that nothing does.
         """
-        version = self._reader.version
+        reader = self._reader
+        version = reader.version
         if self._failure is not None or version is None:
             return []
-        fragments = self._reader.next_of(ContentType.APPLICATION_DATA, most)
-        return self._open(ContentType.APPLICATION_DATA, version, fragments) if fragments else []
+        if reader.buffered < RECORD_HEADER_LENGTH:
+            return None
+        fragments = reader.next_of(_APPLICATION_DATA, most)
+        return self._open(_APPLICATION_DATA, version, fragments) if fragments else []
 
-    def _open(self, content_type: int, version: int, fragments: Sequence[memoryview | bytearray]) -> list[bytes]:
+    def _open(self, content_type: int, version: int, fragments: Iterable[Fragment]) -> list[bytes]:
         """Return the contents of records in order, up to the first that is to be refused; that failure is kept."""
         contents: list[bytes] = []
         try:
-            self._read_state.open(content_type, version, fragments, contents)
+            for buffer, start, stop in fragments:
+                content = self._read_state.open(content_type, version, buffer, start, stop)
+                if 0 < len(content) <= self._max_received_fragment:
+                    self._empty_records = 0
+                else:
+                    self._check_length(content_type, len(content))
+                contents.append(content)
         except PeerError as error:
             self._failure = type(error), error.reason
-        for number, content in enumerate(contents):
-            if 0 < len(content) <= self._max_received_fragment:
-                self._empty_records = 0
-                continue
-            try:
-                self._check_length(content_type, len(content))
-            except PeerError as error:
-                self._failure = type(error), error.reason
-                return contents[:number]
+        except LocalError as error:
+            self._failure = type(error), str(error)
         return contents
 
     def change_read_keys(self, keys: DirectionKeys) -> None:
@@ -219,16 +235,28 @@ class RecordLayer:
         Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
         """
         state = self._write_state
-        version = self._reader.version or ProtocolVersion.TLS_1_0
-        view = memoryview(data) if isinstance(data, bytes) else memoryview(data).cast("B")
-        split = self._split_cbc and state.predictable_iv and content_type == ContentType.APPLICATION_DATA
-        pieces = fragments(view, self._max_fragment, split)
-        write = self._output.reserve(len(view) + _LARGEST_OVERHEAD * len(pieces))
-        state.seal(content_type, version, pieces, write)
+        version = self._reader.version or _TLS_1_0
+        split = content_type == _APPLICATION_DATA and self._split_cbc and state.predictable_iv
+        if type(data) is bytes and 0 < len(data) <= self._max_fragment:
+            # fragments() written out for what nearly every call sends
+            if split and len(data) > 1:
+                pieces = state.seal_split(content_type, version, data)
+            else:
+                pieces = state.seal(content_type, version, data)
+            self._output.append(b"".join(pieces))
+            return
+        view = memoryview(data).cast("B")
+        cut = fragments(view, self._max_fragment, split)
+        # all the memory at once: what grows is moved again and again
+        records = BytesIO(bytes(len(view) + _LARGEST_OVERHEAD * len(cut)))
+        for fragment in cut:
+            records.writelines(state.seal(content_type, version, fragment))
+        records.truncate()
+        self._output.append(records.getvalue())
 
     def send_bare(self, data: bytes) -> None:
         """Put ``data`` out as it is, outside any record: an SSL 2.0 ClientHello, on request (appendix E)."""
-        self._output.reserve(len(data))(data)
+        self._output.append(data)
 
     def change_write_keys(self, keys: DirectionKeys) -> None:
         """Make the pending write state current: the next record goes out under ``keys`` (§6.1).
@@ -237,13 +265,6 @@ class RecordLayer:
         """
         self._write_state = new_write_state(keys)
         self.write_protected = True
-
-    def data_to_send(self, amount: int | None = None) -> bytes:
-        """Remove and return the bytes to transmit, at most ``amount`` of them.
-
-        Raises :class:`~tlsexit.alerts.LocalError` if ``amount`` is negative.
-        """
-        return self._output.take(amount)
 
     # the end
 

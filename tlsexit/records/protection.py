@@ -13,20 +13,16 @@ cannot promise equal times beyond that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from hmac import compare_digest
 from struct import Struct
 from typing import Final, NoReturn, Protocol
 
 from tlsexit.alerts import BadRecordMac, LocalError
 from tlsexit.constants import MAX_CIPHERTEXT, MAX_PLAINTEXT
-from tlsexit.crypto.bulk import DirectionKeys, new_decryptor, new_encryptor, new_mac
+from tlsexit.crypto.bulk import DirectionKeys, mac_of, new_decryptor, new_encryptor, new_mac
 from tlsexit.records.framing import RECORD_HEADER
 
 Buffer = bytes | bytearray | memoryview
-
-Write = Callable[[Buffer], object]
-"""What takes a piece of a record."""
 
 MAX_SEQUENCE_NUMBER: Final = 2**64 - 1
 """The number of the last record that a connection state can protect (§6.1)."""
@@ -52,11 +48,11 @@ class ReadState(Protocol):
     def limit(self) -> int:
         """Longest fragment that a record may have on the wire, in bytes (§6.2)."""
 
-    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
-        """Add the contents of consecutive records of one type to ``contents``.
+    def open(self, content_type: int, version: int, buffer: bytes | bytearray, start: int, stop: int) -> bytes:
+        """Return the content of the next record, whose fragment is ``buffer[start:stop]``.
 
-        Raises :class:`~tlsexit.alerts.BadRecordMac` at the first that is not authentic, and
-        :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up; what came before has been added.
+        Raises :class:`~tlsexit.alerts.BadRecordMac` if it is not authentic, and :class:`~tlsexit.alerts.LocalError`
+        when the sequence numbers are used up.
         """
 
 
@@ -70,8 +66,14 @@ class WriteState(Protocol):
     def predictable_iv(self) -> bool:
         """Whether a record's IV can be read off the record before (CBC, §6.2.3.2)."""
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
-        """Write a record for each fragment, headers included, in pieces of any size.
+    def seal(self, content_type: int, version: int, fragment: Buffer) -> tuple[Buffer, ...]:
+        """Return the next record in pieces, its header first.
+
+        Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
+        """
+
+    def seal_split(self, content_type: int, version: int, data: bytes) -> tuple[Buffer, ...]:
+        """Return the next two records in pieces: the first byte of ``data``, and the rest.
 
         Raises :class:`~tlsexit.alerts.LocalError` when the sequence numbers are used up.
         """
@@ -101,7 +103,16 @@ def new_write_state(keys: DirectionKeys | None) -> WriteState:
     return _BlockWriteState(keys) if keys.suite.cipher.is_block else _StreamWriteState(keys)
 
 
-class _NullState:
+class _SealsOneByOne:
+    """What a write state needs where nothing is gained by making two records at once."""
+
+    __slots__ = ()
+
+    def seal_split(self: WriteState, content_type: int, version: int, data: bytes) -> tuple[Buffer, ...]:
+        return self.seal(content_type, version, data[:1]) + self.seal(content_type, version, data[1:])
+
+
+class _NullState(_SealsOneByOne):
     """TLS_NULL_WITH_NULL_NULL in either direction: "the data is not encrypted and the MAC size is zero" (§6.2.3.1)."""
 
     __slots__ = ("sequence_number",)
@@ -112,18 +123,16 @@ class _NullState:
     def __init__(self) -> None:
         self.sequence_number = 0
 
-    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
-        self.sequence_number += len(fragments)
-        contents += map(bytes, fragments)
+    def open(self, content_type: int, version: int, buffer: bytes | bytearray, start: int, stop: int) -> bytes:
+        self.sequence_number += 1
+        return bytes(buffer[start:stop])
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
-        self.sequence_number += len(fragments)
-        for fragment in fragments:
-            write(RECORD_HEADER.pack(content_type, version, len(fragment)))
-            write(fragment)
+    def seal(self, content_type: int, version: int, fragment: Buffer) -> tuple[Buffer, ...]:
+        self.sequence_number += 1
+        return RECORD_HEADER.pack(content_type, version, len(fragment)), fragment
 
 
-class ForgottenState:
+class ForgottenState(_SealsOneByOne):
     """What is left of either direction once its keys have been forgotten (§7.2.2)."""
 
     __slots__ = ("sequence_number",)
@@ -134,11 +143,11 @@ class ForgottenState:
     def __init__(self) -> None:
         self.sequence_number = 0
 
-    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
+    def open(self, content_type: int, version: int, buffer: bytes | bytearray, start: int, stop: int) -> bytes:
         """Raise :class:`~tlsexit.alerts.LocalError`."""
         raise LocalError("the keys of this connection have been forgotten")
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
+    def seal(self, content_type: int, version: int, fragment: Buffer) -> tuple[Buffer, ...]:
         """Raise :class:`~tlsexit.alerts.LocalError`."""
         raise LocalError("the keys of this connection have been forgotten")
 
@@ -146,25 +155,28 @@ class ForgottenState:
 class _MacState:
     """What all protected states share: a keyed MAC and the sequence number that goes into it."""
 
-    __slots__ = ("_mac", "_mac_size", "sequence_number")
+    __slots__ = ("_keyed", "_mac_size", "sequence_number")
 
     limit = MAX_CIPHERTEXT
 
     def __init__(self, keys: DirectionKeys) -> None:
-        self._mac = new_mac(keys)
+        self._keyed = new_mac(keys)
         self._mac_size = keys.suite.mac.size
         self.sequence_number = 0
 
-    def _use_numbers(self, count: int) -> int:
-        """Use up ``count`` sequence numbers and return the first of them.
+    def _next_mac(self, content_type: int, version: int, covered: Buffer) -> bytes:
+        """Return the MAC of the next record, and count that record.
 
         "Sequence numbers are of type uint64 and may not exceed 2^64-1" (§6.1); a new handshake would be due.
         """
-        first = self.sequence_number
-        if first + count - 1 > MAX_SEQUENCE_NUMBER:
-            raise LocalError("the sequence numbers of this connection state are used up")
-        self.sequence_number = first + count
-        return first
+        number = self.sequence_number
+        if number > MAX_SEQUENCE_NUMBER:
+            _used_up()
+        self.sequence_number = number + 1
+        mac = self._keyed.copy()
+        mac.update(_MAC_INPUT.pack(number, content_type, version, len(covered)))
+        mac.update(covered)
+        return mac.finalize()
 
 
 class _StreamReadState(_MacState):
@@ -176,18 +188,15 @@ class _StreamReadState(_MacState):
         super().__init__(keys)
         self._decryptor = new_decryptor(keys)
 
-    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
-        decrypt, digest = self._decryptor.update, self._mac.digest
-        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            length = len(fragment) - self._mac_size
-            if length < 0:
-                _refuse()
-            plain = decrypt(fragment)
-            content = plain[:length]
-            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), content)
-            if not compare_digest(plain[length:], mac):
-                _refuse()
-            contents.append(content)
+    def open(self, content_type: int, version: int, buffer: bytes | bytearray, start: int, stop: int) -> bytes:
+        length = stop - start - self._mac_size
+        if length < 0:
+            _refuse()
+        plain = self._decryptor.update(buffer[start:stop])
+        content = plain[:length]
+        if not compare_digest(plain[length:], self._next_mac(content_type, version, content)):
+            _refuse()
+        return content
 
 
 class _BlockReadState(_MacState):
@@ -200,28 +209,26 @@ class _BlockReadState(_MacState):
         self._block_size = keys.suite.cipher.block_size
         self._decryptor = new_decryptor(keys)
 
-    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
-        decrypt, digest = self._decryptor.update, self._mac.digest
+    def open(self, content_type: int, version: int, buffer: bytes | bytearray, start: int, stop: int) -> bytes:
         mac_size = self._mac_size
-        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            longest = len(fragment) - mac_size - 1  # the content's length if the padding is zero bytes long
-            if longest < 0 or len(fragment) % self._block_size:
-                _refuse()
-            plain = decrypt(fragment)
-            length = longest - plain[-1]
-            if length < 0 or not compare_digest(plain[length + mac_size :], _PADDING[plain[-1]]):
-                # "assume a zero-length pad and then compute the MAC" (RFC 4346 §6.2.3.2)
-                length = longest
-                padded = False
-            else:
-                padded = True
-            content = plain[:length]
-            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), content)
-            if not (compare_digest(plain[length : length + mac_size], mac) and padded):
-                # Padding taken off is content not hashed: hash as many blocks in its place (Lucky Thirteen).
-                digest(_FILLER[: _HASH_BLOCK * (_hash_blocks(longest) - _hash_blocks(length))])
-                _refuse()
-            contents.append(content)
+        longest = stop - start - mac_size - 1  # the content's length if the padding is zero bytes long
+        if longest < 0 or (stop - start) % self._block_size:
+            _refuse()
+        plain = self._decryptor.update(buffer[start:stop])
+        length = longest - plain[-1]
+        if length < 0 or not compare_digest(plain[length + mac_size :], _PADDING[plain[-1]]):
+            # "assume a zero-length pad and then compute the MAC" (RFC 4346 §6.2.3.2)
+            length = longest
+            padded = False
+        else:
+            padded = True
+        content = plain[:length]
+        mac = self._next_mac(content_type, version, content)
+        if not (compare_digest(plain[length : length + mac_size], mac) and padded):
+            # Padding taken off is content not hashed: hash as many blocks in its place (Lucky Thirteen).
+            mac_of(self._keyed, _FILLER[: _HASH_BLOCK * (_hash_blocks(longest) - _hash_blocks(length))])
+            _refuse()
+        return content
 
 
 class _EncryptThenMacReadState(_BlockReadState):
@@ -229,29 +236,31 @@ class _EncryptThenMacReadState(_BlockReadState):
 
     __slots__ = ()
 
-    def open(self, content_type: int, version: int, fragments: Sequence[Buffer], contents: list[bytes]) -> None:
-        decrypt, keyed = self._decryptor.update, self._mac.keyed
-        mac_size, block_size = self._mac_size, self._block_size
-        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            length = len(fragment) - mac_size
-            if length < block_size or length % block_size:
-                _refuse()
-            ciphertext = fragment[:length]
-            # Mac.digest, written out: short records consist of little else
-            mac = keyed.copy()
-            mac.update(_MAC_INPUT.pack(number, content_type, version, length))
-            mac.update(ciphertext)
-            if not compare_digest(fragment[length:], mac.finalize()):
-                _refuse()
-            # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
-            plain = decrypt(ciphertext)
-            padding = _PADDING[plain[-1]]
-            if not plain.endswith(padding):
-                _refuse()
-            contents.append(plain[: -len(padding)])
+    def open(self, content_type: int, version: int, buffer: bytes | bytearray, start: int, stop: int) -> bytes:
+        mac_start = stop - self._mac_size
+        length = mac_start - start
+        if length < self._block_size or length % self._block_size:
+            _refuse()
+        ciphertext = buffer[start:mac_start]
+        # _next_mac, written out
+        number = self.sequence_number
+        if number > MAX_SEQUENCE_NUMBER:
+            _used_up()
+        self.sequence_number = number + 1
+        mac = self._keyed.copy()
+        mac.update(_MAC_INPUT.pack(number, content_type, version, length))
+        mac.update(ciphertext)
+        if not compare_digest(buffer[mac_start:stop], mac.finalize()):
+            _refuse()
+        # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
+        plain = self._decryptor.update(ciphertext)
+        padding = _PADDING[plain[-1]]
+        if not plain.endswith(padding):
+            _refuse()
+        return plain[: -len(padding)]
 
 
-class _StreamWriteState(_MacState):
+class _StreamWriteState(_MacState, _SealsOneByOne):
     """GenericStreamCipher, the writing side (§6.2.3.1)."""
 
     __slots__ = ("_encryptor",)
@@ -262,13 +271,9 @@ class _StreamWriteState(_MacState):
         super().__init__(keys)
         self._encryptor = new_encryptor(keys)
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
-        encrypt, digest = self._encryptor.update, self._mac.digest
-        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            mac = digest(_MAC_INPUT.pack(number, content_type, version, len(fragment)), fragment)
-            protected = encrypt(b"".join((fragment, mac)))
-            write(RECORD_HEADER.pack(content_type, version, len(protected)))
-            write(protected)
+    def seal(self, content_type: int, version: int, fragment: Buffer) -> tuple[Buffer, ...]:
+        protected = self._encryptor.update(b"".join((fragment, self._next_mac(content_type, version, fragment))))
+        return RECORD_HEADER.pack(content_type, version, len(protected)), protected
 
 
 class _BlockWriteState(_MacState):
@@ -283,15 +288,28 @@ class _BlockWriteState(_MacState):
         self._block_size = keys.suite.cipher.block_size
         self._encryptor = new_encryptor(keys)
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
-        encrypt, digest = self._encryptor.update, self._mac.digest
-        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            length = len(fragment)
-            mac = digest(_MAC_INPUT.pack(number, content_type, version, length), fragment)
-            padding = _PADDING[-(length + len(mac) + 1) % self._block_size]
-            protected = encrypt(b"".join((fragment, mac, padding)))
-            write(RECORD_HEADER.pack(content_type, version, len(protected)))
-            write(protected)
+    def seal(self, content_type: int, version: int, fragment: Buffer) -> tuple[Buffer, ...]:
+        mac = self._next_mac(content_type, version, fragment)
+        padding = _PADDING[-(len(fragment) + len(mac) + 1) % self._block_size]
+        protected = self._encryptor.update(b"".join((fragment, mac, padding)))
+        return RECORD_HEADER.pack(content_type, version, len(protected)), protected
+
+    def seal_split(self, content_type: int, version: int, data: bytes) -> tuple[Buffer, ...]:
+        # the chain runs from the first record to the second: one call encrypts both
+        first, rest = data[:1], data[1:]
+        mac_size, block_size = self._mac_size, self._block_size
+        padding = _PADDING[-(mac_size + 2) % block_size]
+        size = 1 + mac_size + len(padding)
+        first_mac = self._next_mac(content_type, version, first)
+        rest_mac = self._next_mac(content_type, version, rest)
+        rest_padding = _PADDING[-(len(data) + mac_size) % block_size]
+        both = self._encryptor.update(b"".join((first, first_mac, padding, rest, rest_mac, rest_padding)))
+        return (
+            RECORD_HEADER.pack(content_type, version, size),
+            both[:size],
+            RECORD_HEADER.pack(content_type, version, len(both) - size),
+            both[size:],
+        )
 
 
 class _EncryptThenMacWriteState(_BlockWriteState):
@@ -299,19 +317,44 @@ class _EncryptThenMacWriteState(_BlockWriteState):
 
     __slots__ = ()
 
-    def seal(self, content_type: int, version: int, fragments: Sequence[Buffer], write: Write) -> None:
-        encrypt, keyed = self._encryptor.update, self._mac.keyed
+    def seal(self, content_type: int, version: int, fragment: Buffer) -> tuple[Buffer, ...]:
+        # _next_mac, written out
+        number = self.sequence_number
+        if number > MAX_SEQUENCE_NUMBER:
+            _used_up()
+        self.sequence_number = number + 1
+        padding = _PADDING[-(len(fragment) + 1) % self._block_size]
+        ciphertext = self._encryptor.update(b"".join((fragment, padding)))
+        length = len(ciphertext)
+        mac = self._keyed.copy()
+        mac.update(_MAC_INPUT.pack(number, content_type, version, length))
+        mac.update(ciphertext)
+        return RECORD_HEADER.pack(content_type, version, length + self._mac_size), ciphertext, mac.finalize()
+
+    def seal_split(self, content_type: int, version: int, data: bytes) -> tuple[Buffer, ...]:
+        # _next_mac for each, written out
+        number = self.sequence_number
+        if number >= MAX_SEQUENCE_NUMBER:
+            _used_up()
+        self.sequence_number = number + 2
         mac_size, block_size = self._mac_size, self._block_size
-        for number, fragment in enumerate(fragments, self._use_numbers(len(fragments))):
-            padding = _PADDING[-(len(fragment) + 1) % block_size]
-            ciphertext = encrypt(b"".join((fragment, padding)))
-            length = len(ciphertext)
-            mac = keyed.copy()
-            mac.update(_MAC_INPUT.pack(number, content_type, version, length))
-            mac.update(ciphertext)
-            write(RECORD_HEADER.pack(content_type, version, length + mac_size))
-            write(ciphertext)
-            write(mac.finalize())
+        padding = _PADDING[-len(data) % block_size]
+        both = self._encryptor.update(b"".join((data[:1], _PADDING[block_size - 2], data[1:], padding)))
+        first, rest = both[:block_size], both[block_size:]
+        length = len(rest)
+        first_mac, rest_mac = self._keyed.copy(), self._keyed.copy()
+        first_mac.update(_MAC_INPUT.pack(number, content_type, version, block_size))
+        first_mac.update(first)
+        rest_mac.update(_MAC_INPUT.pack(number + 1, content_type, version, length))
+        rest_mac.update(rest)
+        return (
+            RECORD_HEADER.pack(content_type, version, block_size + mac_size),
+            first,
+            first_mac.finalize(),
+            RECORD_HEADER.pack(content_type, version, length + mac_size),
+            rest,
+            rest_mac.finalize(),
+        )
 
 
 def _encrypts_then_macs(keys: DirectionKeys) -> bool:
@@ -323,6 +366,10 @@ def _encrypts_then_macs(keys: DirectionKeys) -> bool:
 def _hash_blocks(length: int) -> int:
     """Return how many hash blocks the MAC of a fragment of ``length`` bytes takes."""
     return (_MAC_INPUT.size + length + _HASH_TRAILER + _HASH_BLOCK - 1) // _HASH_BLOCK
+
+
+def _used_up() -> NoReturn:
+    raise LocalError("the sequence numbers of this connection state are used up")
 
 
 def _refuse() -> NoReturn:
