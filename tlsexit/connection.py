@@ -37,7 +37,7 @@ from tlsexit.constants import Role
 from tlsexit.events import ApplicationData, Closed, Event, HandshakeCompleted, PhaseSeen, WarningReceived
 from tlsexit.exits.answers import Answer
 from tlsexit.exits.calls import EndSessionCall, ExitCall, HandshakeAlertCall
-from tlsexit.exits.context import Area, SessionContext, TaskContext
+from tlsexit.exits.context import SessionContext, TaskContext, new_area
 from tlsexit.exits.outcome import outcome
 from tlsexit.failures import drop_frames, guarded_step, internal
 from tlsexit.handshake import actions, states
@@ -90,7 +90,7 @@ class Connection:
             profile=profile,
             remote_address=remote_address,
             local_address=local_address,
-            private_area=Area(task.private_area_size),
+            private_area=new_area(task.private_area_size),
         )
         self._state: states.State = states.Idle(context, session)
         self._pending: ExitCall | None = None

@@ -55,7 +55,7 @@ NEGOTIATION: Final = (
         "the same extension may come twice, and the first one counts",
         SERVER,
         "R4366-2.3-02",
-        ("handshake.extensions", "        check_unique(extensions)\n", ""),
+        ("handshake.extensions", "    check_unique(extensions)\n", ""),
     ),
     fault(
         "extension-not-asked-for",

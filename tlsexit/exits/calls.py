@@ -8,7 +8,7 @@ with internal_error: an exit's mistake is never the peer's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Final
 
@@ -31,7 +31,7 @@ from tlsexit.exits.forms import (
 )
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.profile import Profile, Verify
-from tlsexit.values import quicken
+from tlsexit.values import evolve, quicken
 
 MAX_SCT_BYTES: Final = 2**15
 """What the SCTs of a ServerHello may take up: half of its extensions, which share 2^16-1 bytes."""
@@ -179,7 +179,7 @@ class GetCertificateCall:
         if chain:
             self._check_leaf(chain[0])
         _check_companions(credentials)
-        return replace(credentials, chain=chain)
+        return evolve(credentials, chain=chain)
 
     def _check_leaf(self, der: bytes) -> None:
         """Refuse a certificate that this handshake cannot use: the peer would be told that it is wrong."""

@@ -38,6 +38,14 @@ class Area(bytearray):
         return Area, (bytes(self),)
 
 
+def new_area(size: int) -> Area:
+    """Return an area of ``size`` zeros; of none there is only one, since nobody can write in it."""
+    return Area(size) if size else _NO_AREA
+
+
+_NO_AREA: Final = Area(0)
+
+
 class Authentication(Enum):
     """Which ends have been authenticated, by the letters of the product's manual."""
 
@@ -79,7 +87,7 @@ class SessionContext:
     remote_address: tuple[str, int] | None = None
     local_address: tuple[str, int] | None = None
     exit_reference: Any = None
-    private_area: bytearray = field(default_factory=lambda: Area(0), repr=False)
+    private_area: bytearray = field(default_factory=lambda: new_area(0), repr=False)
     handshake_count: int = 1
 
     server_name: str | None = None

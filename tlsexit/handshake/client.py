@@ -105,11 +105,10 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
         next_protocol=None if negotiated.next_protocol is None else negotiated.next_protocol.decode(),
         authentication=Authentication.ANONYMOUS,
     )
-    settled = settled_actions(negotiated)
     # an echoed session id means resumption; an empty one can never be an echo (§7.4.1.3)
     if state.session is not None and hello.session_id == state.hello.session_id != b"":
-        resumed = resume.on_server_hello_resuming(context, negotiated, transcript, state.session)
-        return Step(resumed.state, (*settled, *resumed.actions))
+        return resume.on_server_hello_resuming(context, negotiated, transcript, state.session)
+    settled = settled_actions(negotiated)
     exchange = negotiated.suite.key_exchange
     if exchange.certificate is not None:
         return Step(states.AwaitServerCertificate(context, negotiated, transcript), settled)

@@ -94,8 +94,12 @@ class HandshakeReader:
             self._wanted = HANDSHAKE_HEADER_LENGTH + length
         if len(buffer) < self._wanted:
             return None
-        raw = bytes(buffer[: self._wanted])
-        del buffer[: self._wanted]
+        if len(buffer) == self._wanted:
+            raw = bytes(buffer)
+            buffer.clear()
+        else:
+            raw = bytes(buffer[: self._wanted])
+            del buffer[: self._wanted]
         self._wanted = 0
         name, grammar = _BY_NUMBER[raw[0]]
         try:

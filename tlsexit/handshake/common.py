@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final
+from typing import Final, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -14,6 +14,7 @@ from tlsexit.alerts import (
     BadCertificate,
     DecryptError,
     ExitFailed,
+    LocalError,
     PeerError,
     UnsupportedCertificate,
 )
@@ -65,12 +66,13 @@ def leaf_public_key(chain: tuple[bytes, ...], wanted: KeyType | None, config: Co
         raise UnsupportedCertificate("the certificate's key is of an unknown kind") from error
     except LIBRARY_ERRORS as error:
         raise BadCertificate(f"the certificate's key does not parse: {error}") from error
-    if not isinstance(key, PublicKey):
-        raise UnsupportedCertificate("the certificate's key is of a kind TLS 1.0 has no use for")
-    kind = key_type(key)
+    try:
+        kind = key_type(key)
+    except LocalError as error:
+        raise UnsupportedCertificate("the certificate's key is of a kind TLS 1.0 has no use for") from error
     if wanted is not None and kind is not wanted:
         raise UnsupportedCertificate(f"the suite needs a certificate for {wanted.value}, this one is for {kind.value}")
-    return key
+    return cast(PublicKey, key)
 
 
 def own_public_key(chain: tuple[bytes, ...], config: Config) -> PublicKey:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final, TypeVar
 
@@ -59,14 +60,31 @@ class _ExtensionList(Vector[Extension]):
 
     RFC 4366 §2.3: "There MUST NOT be more than one extension of the same type." It names no alert; illegal_parameter,
     as OpenSSL answers, since the bytes themselves are well formed. Only a peer's list is checked.
+
+    Clients of one kind send the same list every time, so that short ones are remembered.
     """
 
     key = attrgetter("extension_type")
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[Extension, ...], int]:
-        extensions, stop = super().decode(data, offset, end)
-        check_unique(extensions)
-        return extensions, stop
+        start, stop = self.span(data, offset, end)
+        read = _remembered_list if stop - start <= _SHORT else _extension_list
+        return read(data[start:stop]), stop
+
+
+_SHORT: Final = 256
+"""Longest list, or body, of extensions that is remembered, in bytes: what peers make us keep has a bound."""
+
+
+def _extension_list(data: bytes) -> tuple[Extension, ...]:
+    extensions, _ = _EACH.decode(data, 0, len(data))
+    check_unique(extensions)
+    return extensions
+
+
+_EACH: Final = RestOf(EXTENSION)
+
+_remembered_list: Final = lru_cache(maxsize=128)(_extension_list)
 
 
 # Extension extensions<0..2^16-1>;
@@ -101,6 +119,15 @@ def read(extensions: Iterable[Extension] | None, extension_type: ExtensionType, 
     """
     body = find(extensions, extension_type)
     return None if body is None else parse(grammar, body, extension_type.name.lower())
+
+
+def read_body(grammar: Leaf[T], data: bytes, name: str) -> T:
+    """As :func:`~tlsexit.wire.parse`, short bodies remembered."""
+    value: T = (_remembered_body if len(data) <= _SHORT else parse)(grammar, data, name)
+    return value
+
+
+_remembered_body: Final = lru_cache(maxsize=512)(parse)
 
 
 def extension(extension_type: ExtensionType, grammar: Leaf[T], value: T) -> Extension:

@@ -13,7 +13,7 @@ from tlsexit.handshake.enums import ExtensionType
 from tlsexit.handshake.extensions import Extension
 from tlsexit.handshake.hello import ClientHello
 from tlsexit.values import quicken
-from tlsexit.wire import Leaf, parse
+from tlsexit.wire import Leaf
 
 UNCOMPRESSED: Final = 0
 """The point format that everybody has (RFC 4492 §5.1.2)."""
@@ -114,7 +114,7 @@ def read_bodies(extensions: tuple[Extension, ...], grammars: Mapping[int, Leaf[o
     for item in extensions:
         grammar = grammars.get(item.extension_type)
         if grammar is not None:
-            bodies[item.extension_type] = parse(grammar, item.extension_data, _NAMES[item.extension_type])
+            bodies[item.extension_type] = ext.read_body(grammar, item.extension_data, _NAMES[item.extension_type])
     return bodies
 
 

@@ -64,7 +64,9 @@ def offerable(session: Session | None, context: SessionContext, config: Config) 
         return None
     if _ticket_is_usable(session, profile, config):
         return session
-    return evolve(session, ticket=b"") if session.session_id and _is_young(session, config) else None
+    if not (session.session_id and _is_young(session, config)):
+        return None
+    return evolve(session, ticket=b"") if session.ticket else session
 
 
 def offered_session_id(session: Session | None, config: Config) -> bytes:
@@ -191,7 +193,7 @@ def on_server_hello_resuming(
         raise IllegalParameter("the server resumes the session with another cipher suite")
     if negotiated.extended_master_secret != session.extended_master_secret:
         raise HandshakeFailure("the server resumes the session with another kind of master secret")
-    if negotiated.max_fragment_length is None:
+    if negotiated.max_fragment_length is None and session.max_fragment_length is not None:
         negotiated = evolve(negotiated, max_fragment_length=session.max_fragment_length)
     following = (
         states.AwaitResumedNewSessionTicket if negotiated.new_ticket else states.AwaitResumedServerChangeCipherSpec
@@ -302,7 +304,7 @@ def _may_resume(session: Session, offer: ClientOffer, context: SessionContext, c
 def _has_expired_certificate(session: Session, config: Config) -> bool:
     """Whether a certificate of the session is past its time: then "it should force a full handshake" (§F.1.4)."""
     now = config.clock()
-    return any(_expiry(der) < now for der in (*session.own_chain, *session.peer_chain))
+    return min(map(_expiry, session.own_chain + session.peer_chain), default=inf) < now
 
 
 @lru_cache(maxsize=256)

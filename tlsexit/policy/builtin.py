@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final
@@ -19,7 +18,7 @@ from cryptography.x509 import CertificateRevocationList
 
 from tlsexit.alerts import AlertDescription, HandshakeFailure, LocalError, PeerError, UnknownPskIdentity
 from tlsexit.constants import Role
-from tlsexit.crypto.suites import SUITES
+from tlsexit.crypto.suites import SUITES, KeyType
 from tlsexit.exits.answers import Answer, Failed, Handled, NotHandled
 from tlsexit.exits.application import Identifiers
 from tlsexit.exits.calls import (
@@ -51,6 +50,7 @@ from tlsexit.policy.signatures import SignaturePolicy
 from tlsexit.policy.store import Identity, IdentityFile
 from tlsexit.policy.x509 import KeyUse, LeafDemands, check_chain
 from tlsexit.profile import Profile, Verify
+from tlsexit.values import evolve
 
 
 class BuiltinPki:
@@ -182,7 +182,7 @@ class BuiltinPki:
             credentials = Credentials(identities[0].chain)  # what the profile names is shown, fit or not
         anchors, at = self._all_anchors, datetime.fromtimestamp(self._clock(), UTC)
         response = self._responses.to_staple(credentials.chain, anchors, at=at, policy=self._policy)
-        return Handled(replace(credentials, ocsp_response=response))
+        return Handled(evolve(credentials, ocsp_response=response))
 
     def _check_certificate(self, call: CheckCertificateCall) -> Answer:
         """Check the peer's chain; a server that only asked goes on with a bad one, but does not trust it."""
@@ -208,27 +208,25 @@ class BuiltinPki:
 
     def _leaf_demands(self, call: CheckCertificateCall) -> LeafDemands:
         context, profile = call.context, call.context.profile
-        demands = LeafDemands(
+        checks_server = context.role is Role.CLIENT
+        types: frozenset[KeyType] | None = None
+        use: KeyUse | None = None
+        if not checks_server:
+            # RFC 2246 has a client certificate sign; the static Diffie-Hellman types are never asked for.
+            types, use = frozenset(CLIENT_CERTIFICATE_TYPES.values()), KeyUse.SIGN
+        elif context.cipher_suite is not None and call.chain:
+            exchange = SUITES[context.cipher_suite].key_exchange
+            types = None if exchange.certificate is None else frozenset({exchange.certificate})
+            use = key_use(exchange, parsed(call.chain[0]))
+        return LeafDemands(
             peer=context.role.peer,
+            key_types=types,
+            key_use=use if self._check_key_usage else None,
             minimum_rsa_bits=profile.minimum_rsa_bits,
+            server_name=profile.server_name if checks_server else None,
+            allow_common_name=checks_server and self._allow_common_name,
             dn_user=profile.dn_user,
             dn_issuer=profile.dn_issuer,
-        )
-        if context.role is Role.SERVER:
-            # RFC 2246 has a client certificate sign; the static Diffie-Hellman types are never asked for.
-            return replace(
-                demands,
-                key_types=frozenset(CLIENT_CERTIFICATE_TYPES.values()),
-                key_use=KeyUse.SIGN if self._check_key_usage else None,
-            )
-        demands = replace(demands, server_name=profile.server_name, allow_common_name=self._allow_common_name)
-        if context.cipher_suite is None or not call.chain:
-            return demands
-        exchange = SUITES[context.cipher_suite].key_exchange
-        return replace(
-            demands,
-            key_types=None if exchange.certificate is None else frozenset({exchange.certificate}),
-            key_use=key_use(exchange, parsed(call.chain[0])) if self._check_key_usage else None,
         )
 
     def _get_pre_shared_key(self, call: GetPreSharedKeyCall) -> Answer:

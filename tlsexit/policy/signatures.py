@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -21,6 +21,8 @@ from cryptography.x509.ocsp import OCSPResponse
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from tlsexit.alerts import BadCertificate, InsufficientSecurity, LocalError, UnsupportedCertificate
+from tlsexit.crypto.keyops import key_type
+from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.forms import LIBRARY_ERRORS
 from tlsexit.policy.certificates import ParsedCertificate, usable_key
 
@@ -102,22 +104,23 @@ class SignaturePolicy:
         Raises :class:`InsufficientSecurity` for a key that is too small, :class:`BadCertificate` for one that is too
         large, and :class:`UnsupportedCertificate` for one that is neither RSA nor DSA nor EC.
         """
-        key = usable_key(certificate)
-        if isinstance(key, RSAPublicKey):
-            minimum, kind = self.minimum_rsa_bits if minimum_rsa_bits is None else minimum_rsa_bits, "RSA"
-            if key.key_size > self.maximum_rsa_bits:
+        key: Any = usable_key(certificate)
+        try:
+            kind = key_type(key)
+        except LocalError as error:
+            raise UnsupportedCertificate(f"{certificate.name} has a key that is neither RSA nor DSA nor EC") from error
+        bits = key.key_size
+        if kind is KeyType.RSA:
+            minimum = self.minimum_rsa_bits if minimum_rsa_bits is None else minimum_rsa_bits
+            if bits > self.maximum_rsa_bits:
                 raise BadCertificate(
-                    f"the RSA key of {certificate.name} has {key.key_size} bits, more than {self.maximum_rsa_bits}"
+                    f"the RSA key of {certificate.name} has {bits} bits, more than {self.maximum_rsa_bits}"
                 )
-        elif isinstance(key, DSAPublicKey):
-            minimum, kind = self.minimum_dsa_bits, "DSA"
-        elif isinstance(key, EllipticCurvePublicKey):
-            minimum, kind = self.minimum_ec_bits, "EC"
         else:
-            raise UnsupportedCertificate(f"{certificate.name} has a key that is neither RSA nor DSA nor EC")
-        if key.key_size < minimum:
+            minimum = self.minimum_dsa_bits if kind is KeyType.DSA else self.minimum_ec_bits
+        if bits < minimum:
             raise InsufficientSecurity(
-                f"the {kind} key of {certificate.name} has {key.key_size} bits, below the {minimum} required"
+                f"the {kind.value} key of {certificate.name} has {bits} bits, below the {minimum} required"
             )
 
     def check_hash(self, signed: Signed) -> None:

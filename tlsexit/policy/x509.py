@@ -47,6 +47,7 @@ from tlsexit.policy.failures import AccessDenied, CertificateExpired, Certificat
 from tlsexit.policy.names import dn_matches, matches_server_name
 from tlsexit.policy.revocation import RevocationLists
 from tlsexit.policy.signatures import SignaturePolicy, check_signature
+from tlsexit.values import quicken
 
 MAX_SIGNATURE_CHECKS: Final = 32
 """Signatures tried for one chain: far above any honest path (depth is at most 10), far below an attack worth trying."""
@@ -276,3 +277,6 @@ def allows(certificate: ParsedCertificate, use: KeyUse) -> bool:
             return usage.key_encipherment
         case KeyUse.AGREE:
             return usage.key_agreement
+
+
+quicken(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import ref
 
 from tlsexit.alerts import ExitFailed, LocalError
 from tlsexit.config import Config
@@ -35,7 +35,8 @@ class Task:
         self._started = False
         self._ended = False
         self._end_asked = False
-        self._connections: WeakSet[Connection] = WeakSet()
+        # as a WeakSet, but without a call of Python code for each connection that comes and goes
+        self._connections: set[ref[Connection]] = set()
 
     @property
     def context(self) -> TaskContext:
@@ -57,7 +58,8 @@ class Task:
     @property
     def live_sessions(self) -> int:
         """How many sessions have begun whose last question has not been answered; forgotten ones do not count."""
-        return sum(1 for connection in self._connections if _lives(connection))
+        known = (remembered() for remembered in self._connections.copy())
+        return sum(1 for connection in known if connection is not None and _lives(connection))
 
     @property
     def exit_enabled(self) -> bool:
@@ -105,7 +107,7 @@ class Task:
             remote_address=remote_address,
             local_address=local_address,
         )
-        self._connections.add(connection)
+        self._connections.add(ref(connection, self._connections.discard))
         return connection
 
     def end(self) -> None:
