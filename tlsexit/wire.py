@@ -395,8 +395,10 @@ def _code(leaf: Leaf[Any]) -> str:
 
 
 def _packer(leaf: Leaf[Any]) -> Callable[[Any], bytes]:
-    """Return what writes a field when nothing is wrong with its value."""
-    return struct.Struct(">" + _code(leaf)).pack if type(leaf) is Uint and _code(leaf) else leaf.encode
+    """Return what writes a field when nothing is wrong with its value, and raises or not when something is."""
+    if type(leaf) is Uint and _code(leaf):
+        return struct.Struct(">" + _code(leaf)).pack
+    return leaf._write if type(leaf) is Message else leaf.encode
 
 
 class Variant(Leaf[T]):

@@ -11,7 +11,7 @@ from typing import Final
 from tlsexit.alerts import LocalError
 from tlsexit.constants import MASTER_SECRET_LENGTH, VERIFY_DATA_LENGTH, Role
 from tlsexit.crypto.bulk import DirectionKeys
-from tlsexit.crypto.prf import prf
+from tlsexit.crypto.prf import KeyedPrf, prf
 from tlsexit.crypto.suites import CipherSuite
 from tlsexit.values import quicken
 
@@ -35,6 +35,11 @@ class ConnectionKeys:
         return self.client_write if role is Role.CLIENT else self.server_write
 
 
+def keyed(master_secret: bytes | KeyedPrf) -> KeyedPrf:
+    """Return the PRF under a master secret, for whoever derives more than one thing from it."""
+    return KeyedPrf(master_secret) if isinstance(master_secret, bytes) else master_secret
+
+
 def master_secret(pre_master_secret: bytes, client_random: bytes, server_random: bytes) -> bytes:
     """Return the 48-byte master secret (§8.1)."""
     return prf(pre_master_secret, b"master secret", client_random + server_random, MASTER_SECRET_LENGTH)
@@ -50,7 +55,7 @@ def extended_master_secret(pre_master_secret: bytes, session_hash: bytes) -> byt
 
 def connection_keys(
     suite: CipherSuite,
-    master_secret: bytes,
+    master_secret: bytes | KeyedPrf,
     client_random: bytes,
     server_random: bytes,
     *,
@@ -61,7 +66,7 @@ def connection_keys(
     # the IVs of exportable ciphers come from elsewhere, so the key block ends before them
     iv_size = 0 if cipher.exportable else cipher.iv_size
     sizes = (suite.mac.size, suite.mac.size, cipher.key_material, cipher.key_material, iv_size, iv_size)
-    key_block = prf(master_secret, b"key expansion", server_random + client_random, sum(sizes))
+    key_block = keyed(master_secret).derive(b"key expansion", server_random + client_random, sum(sizes))
     client_mac, server_mac, client_key, server_key, client_iv, server_iv = _cut(key_block, sizes)
     if cipher.exportable:
         randoms = client_random + server_random
@@ -75,12 +80,12 @@ def connection_keys(
     )
 
 
-def verify_data(master_secret: bytes, sender: Role, handshake_hash: bytes) -> bytes:
+def verify_data(master_secret: bytes | KeyedPrf, sender: Role, handshake_hash: bytes) -> bytes:
     """Return the 12 bytes of the Finished that ``sender`` sends (§7.4.9).
 
     ``handshake_hash`` is MD5 || SHA-1 of all handshake messages before that Finished.
     """
-    return prf(master_secret, _FINISHED_LABELS[sender], handshake_hash, VERIFY_DATA_LENGTH)
+    return keyed(master_secret).derive(_FINISHED_LABELS[sender], handshake_hash, VERIFY_DATA_LENGTH)
 
 
 def export_keying_material(

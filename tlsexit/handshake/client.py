@@ -16,7 +16,7 @@ from tlsexit.alerts import (
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
 from tlsexit.crypto.keyops import PublicKey, key_type, verify
-from tlsexit.crypto.schedule import connection_keys
+from tlsexit.crypto.schedule import keyed
 from tlsexit.exits.calls import (
     CheckCertificateCall,
     CryptDataCall,
@@ -41,6 +41,7 @@ from tlsexit.handshake.certificate import Certificate, CertificateRequest, Certi
 from tlsexit.handshake.common import (
     ask_handshake_done,
     check_finished,
+    derive_keys,
     derive_master_secret,
     leaf_public_key,
     new_random,
@@ -95,6 +96,9 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
     if state.established is not None and state.established.context.peer_chain:
         negotiated = evolve(negotiated, previous_leaf=state.established.context.peer_chain[0])
     transcript = state.transcript.add(received.raw)
+    # an echoed session id means resumption; an empty one can never be an echo (§7.4.1.3)
+    if state.session is not None and hello.session_id == state.hello.session_id != b"":
+        return resume.on_server_hello_resuming(state.context, negotiated, transcript, state.session)
     context = evolve(
         state.context,
         cipher_suite=hello.cipher_suite,
@@ -105,9 +109,6 @@ def on_server_hello(state: states.AwaitServerHello, received: Received[ServerHel
         next_protocol=None if negotiated.next_protocol is None else negotiated.next_protocol.decode(),
         authentication=Authentication.ANONYMOUS,
     )
-    # an echoed session id means resumption; an empty one can never be an echo (§7.4.1.3)
-    if state.session is not None and hello.session_id == state.hello.session_id != b"":
-        return resume.on_server_hello_resuming(context, negotiated, transcript, state.session)
     settled = settled_actions(negotiated)
     exchange = negotiated.suite.key_exchange
     if exchange.certificate is not None:
@@ -325,13 +326,8 @@ def _send_last_part(
     master_secret: bytes,
 ) -> Step:
     """Send ChangeCipherSpec and Finished, the end of the client's second flight."""
-    keys = connection_keys(
-        negotiated.suite,
-        master_secret,
-        negotiated.client_random,
-        negotiated.server_random,
-        encrypt_then_mac=negotiated.encrypt_then_mac,
-    )
-    verify_data = send_finished(flight, keys.client_write, master_secret, Role.CLIENT, negotiated.next_protocol)
+    secret = keyed(master_secret)
+    keys = derive_keys(negotiated, secret)
+    verify_data = send_finished(flight, keys.client_write, secret, Role.CLIENT, negotiated.next_protocol)
     following = states.AwaitNewSessionTicket if negotiated.new_ticket else states.AwaitServerChangeCipherSpec
     return flight.then(following(context, negotiated, flight.transcript, master_secret, keys.server_write, verify_data))

@@ -22,7 +22,14 @@ from tlsexit.config import Config
 from tlsexit.constants import MAX_PLAINTEXT, ProtocolVersion, Role
 from tlsexit.crypto.bulk import DirectionKeys
 from tlsexit.crypto.keyops import PublicKey, key_type
-from tlsexit.crypto.schedule import extended_master_secret, master_secret, verify_data
+from tlsexit.crypto.prf import KeyedPrf
+from tlsexit.crypto.schedule import (
+    ConnectionKeys,
+    connection_keys,
+    extended_master_secret,
+    master_secret,
+    verify_data,
+)
 from tlsexit.crypto.suites import KeyType
 from tlsexit.exits.calls import HandshakeDoneCall
 from tlsexit.exits.context import Authentication, SessionContext
@@ -96,8 +103,19 @@ def derive_master_secret(negotiated: Negotiation, pre_master_secret: bytes, tran
     return master_secret(pre_master_secret, negotiated.client_random, negotiated.server_random)
 
 
+def derive_keys(negotiated: Negotiation, secret: bytes | KeyedPrf) -> ConnectionKeys:
+    """Return the keys of both directions (§6.3)."""
+    return connection_keys(
+        negotiated.suite,
+        secret,
+        negotiated.client_random,
+        negotiated.server_random,
+        encrypt_then_mac=negotiated.encrypt_then_mac,
+    )
+
+
 def send_finished(
-    flight: Flight, keys: DirectionKeys, secret: bytes, sender: Role, next_protocol: bytes | None = None
+    flight: Flight, keys: DirectionKeys, secret: bytes | KeyedPrf, sender: Role, next_protocol: bytes | None = None
 ) -> bytes:
     """Change the write keys and send Finished, its first message (§7.4.9); return the verify_data.
 
@@ -111,7 +129,7 @@ def send_finished(
     return data
 
 
-def check_finished(message: Finished, secret: bytes, sender: Role, transcript: Transcript) -> None:
+def check_finished(message: Finished, secret: bytes | KeyedPrf, sender: Role, transcript: Transcript) -> None:
     """Raise :class:`DecryptError` unless the peer's Finished covers the transcript as we have it (§7.4.9)."""
     if not compare_digest(message.verify_data, verify_data(secret, sender, transcript.digest())):
         raise DecryptError("Finished does not match the handshake")

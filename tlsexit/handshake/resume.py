@@ -18,7 +18,7 @@ from math import inf
 from tlsexit.alerts import BadCertificate, HandshakeFailure, IllegalParameter
 from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
-from tlsexit.crypto.schedule import ConnectionKeys, connection_keys
+from tlsexit.crypto.schedule import keyed
 from tlsexit.crypto.suites import SUITES
 from tlsexit.exits.context import Authentication, SessionContext
 from tlsexit.exits.forms import LIBRARY_ERRORS, load_certificate
@@ -26,6 +26,7 @@ from tlsexit.handshake import actions, choice, states
 from tlsexit.handshake.common import (
     ask_handshake_done,
     check_finished,
+    derive_keys,
     new_random,
     peer_demands,
     send_finished,
@@ -139,8 +140,9 @@ def send_resumed_hello(
     if renew:
         send_ticket(flight, session, config)
     flight.actions.append(actions.LogSecret(negotiated.client_random, session.master_secret))
-    keys = _keys(negotiated, session)
-    verify_data = send_finished(flight, keys.server_write, session.master_secret, Role.SERVER)
+    secret = keyed(session.master_secret)
+    keys = derive_keys(negotiated, secret)
+    verify_data = send_finished(flight, keys.server_write, secret, Role.SERVER)
     restored = _restored(context, session, negotiated)
     return flight.then(
         states.AwaitResumedClientChangeCipherSpec(
@@ -198,6 +200,8 @@ def on_server_hello_resuming(
     following = (
         states.AwaitResumedNewSessionTicket if negotiated.new_ticket else states.AwaitResumedServerChangeCipherSpec
     )
+    if negotiated.next_protocol is not None:
+        context = evolve(context, next_protocol=negotiated.next_protocol.decode())
     awaiting = following(_restored(context, session, negotiated), negotiated, transcript, session)
     return Step(
         awaiting,
@@ -222,7 +226,7 @@ def on_new_session_ticket(
 def on_server_change_cipher_spec(
     state: states.AwaitResumedServerChangeCipherSpec, received: ChangeCipherSpecReceived, config: Config
 ) -> Step:
-    keys = _keys(state.negotiation, state.session)
+    keys = derive_keys(state.negotiation, state.session.master_secret)
     awaiting = states.AwaitResumedServerFinished(
         state.context, state.negotiation, state.transcript, state.session, keys.client_write
     )
@@ -230,24 +234,14 @@ def on_server_change_cipher_spec(
 
 
 def on_server_finished(state: states.AwaitResumedServerFinished, received: Received[Finished], config: Config) -> Step:
-    secret = state.session.master_secret
+    secret = keyed(state.session.master_secret)
     check_finished(received.message, secret, Role.SERVER, state.transcript)
     flight = Flight(state.transcript.add(received.raw))
     verify_data = send_finished(flight, state.write_keys, secret, Role.CLIENT, state.negotiation.next_protocol)
     finished = FinishedPair(verify_data, received.message.verify_data, state.negotiation.encrypt_then_mac)
-    security = state.negotiation.security_parameters(secret)
+    security = state.negotiation.security_parameters(state.session.master_secret)
     done = ask_handshake_done(state.context, finished, security, state.session)
     return flight.then(done.state, *done.actions)
-
-
-def _keys(negotiated: Negotiation, session: Session) -> ConnectionKeys:
-    return connection_keys(
-        negotiated.suite,
-        session.master_secret,
-        negotiated.client_random,
-        negotiated.server_random,
-        encrypt_then_mac=negotiated.encrypt_then_mac,
-    )
 
 
 def _restored(context: SessionContext, session: Session, negotiated: Negotiation) -> SessionContext:
@@ -255,6 +249,7 @@ def _restored(context: SessionContext, session: Session, negotiated: Negotiation
     return evolve(
         context,
         resumed=True,
+        server_name=session.server_name,
         cipher_suite=session.cipher_suite,
         session_id=session.session_id,
         own_chain=session.own_chain,

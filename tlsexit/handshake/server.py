@@ -13,7 +13,7 @@ from tlsexit.config import Config
 from tlsexit.constants import NULL_COMPRESSION, ProtocolVersion, Role
 from tlsexit.crypto.groups import curve_of
 from tlsexit.crypto.keyops import PublicKey, key_type, verify
-from tlsexit.crypto.schedule import connection_keys
+from tlsexit.crypto.schedule import keyed
 from tlsexit.crypto.suites import CipherSuite, KeyType, Premaster
 from tlsexit.exits.calls import (
     CheckCertificateCall,
@@ -46,6 +46,7 @@ from tlsexit.handshake.certificate import Certificate, CertificateRequest, Certi
 from tlsexit.handshake.common import (
     ask_handshake_done,
     check_finished,
+    derive_keys,
     derive_master_secret,
     leaf_public_key,
     new_random,
@@ -82,10 +83,10 @@ def on_handshake_started(state: states.AskServerStartHandshake, answer: Answered
 def on_client_hello(state: states.AwaitClientHello, received: Received[ClientHello], config: Config) -> Step:
     offer = choice.read_client_hello(received.message, state.previous, state.context.profile)
     transcript = Transcript().add(received.raw)
-    context = evolve(state.context, server_name=offer.server_name)
-    resumable = resume.find_session(offer, context, config)
+    resumable = resume.find_session(offer, state.context, config)
     if resumable is not None:
-        return resume.send_resumed_hello(context, offer, *resumable, transcript, config)
+        return resume.send_resumed_hello(state.context, offer, *resumable, transcript, config)
+    context = evolve(state.context, server_name=offer.server_name)
     candidates = choice.common_suites(offer, context.profile)
     if not candidates:
         raise choice.nothing_in_common(offer, context.profile)
@@ -206,13 +207,7 @@ def on_change_cipher_spec(
     state: states.AwaitClientChangeCipherSpec, received: ChangeCipherSpecReceived, config: Config
 ) -> Step:
     negotiated = state.negotiation
-    keys = connection_keys(
-        negotiated.suite,
-        state.master_secret,
-        negotiated.client_random,
-        negotiated.server_random,
-        encrypt_then_mac=negotiated.encrypt_then_mac,
-    )
+    keys = derive_keys(negotiated, state.master_secret)
     following = states.AwaitClientFinished if negotiated.next_protocol is None else states.AwaitNextProtocol
     awaiting = following(state.context, negotiated, state.transcript, state.master_secret, keys.server_write)
     return Step(awaiting, (actions.InstallRead(keys.client_write),))
@@ -231,12 +226,13 @@ def on_next_protocol(state: states.AwaitNextProtocol, received: Received[NextPro
 
 
 def on_finished(state: states.AwaitClientFinished, received: Received[Finished], config: Config) -> Step:
-    check_finished(received.message, state.master_secret, Role.CLIENT, state.transcript)
+    secret = keyed(state.master_secret)
+    check_finished(received.message, secret, Role.CLIENT, state.transcript)
     flight = Flight(state.transcript.add(received.raw))
     session = new_session(state.context, state.negotiation, state.master_secret, config)
     if state.negotiation.new_ticket:
         resume.send_ticket(flight, session, config)
-    verify_data = send_finished(flight, state.write_keys, state.master_secret, Role.SERVER)
+    verify_data = send_finished(flight, state.write_keys, secret, Role.SERVER)
     finished = FinishedPair(received.message.verify_data, verify_data, state.negotiation.encrypt_then_mac)
     security = state.negotiation.security_parameters(state.master_secret)
     done = ask_handshake_done(state.context, finished, security, session)
