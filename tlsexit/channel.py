@@ -21,7 +21,6 @@ from tlsexit.handshake.v2hello import parse_v2_client_hello
 from tlsexit.records.alertreader import AlertReader
 from tlsexit.records.grammar import (
     Alert,
-    ChangeCipherSpec,
     build_alert,
     build_change_cipher_spec,
     parse_change_cipher_spec,
@@ -38,6 +37,11 @@ _RUN: Final = 16
 """Application data records opened at once, at most."""
 
 _HTTP_METHODS: Final = frozenset({b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"CONN", b"DELE", b"TRAC", b"PATC"})
+
+# the one spelling of ChangeCipherSpec, and what becomes of it
+_CCS_BYTES: Final = build_change_cipher_spec()
+_CCS: Final = parse_change_cipher_spec(_CCS_BYTES)
+_CCS_RECEIVED: Final = ChangeCipherSpecReceived()
 
 _CLOSE_NOTIFY: Final = Alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
@@ -169,12 +173,14 @@ class Channel:
         return Received(hello, raw)
 
     def _change_cipher_spec(self, fragment: bytes) -> ChangeCipherSpecReceived:
-        message = parse_change_cipher_spec(fragment)
-        self._observe(False, ContentType.CHANGE_CIPHER_SPEC, message, fragment)
+        if fragment != _CCS_BYTES:
+            parse_change_cipher_spec(fragment)  # raises what is wrong with it
+        if self._observer is not None:
+            self._observe(False, ContentType.CHANGE_CIPHER_SPEC, _CCS, fragment)
         if self._messages.pending or self._alerts.pending:
             # a message must not begin under one key and end under another
             raise UnexpectedMessage("ChangeCipherSpec inside a fragmented message")
-        return ChangeCipherSpecReceived()
+        return _CCS_RECEIVED
 
     def _ignore(self, content_type: int) -> None:
         """§6: "If a TLS implementation receives a record type it does not understand, it should just ignore it."
@@ -230,9 +236,9 @@ class Channel:
 
     def send_change_cipher_spec(self) -> None:
         """Send ChangeCipherSpec, under the write state in force (§7.1)."""
-        raw = build_change_cipher_spec()
-        self.records.send(_CHANGE_CIPHER_SPEC, raw)
-        self._observe(True, ContentType.CHANGE_CIPHER_SPEC, ChangeCipherSpec(), raw)
+        self.records.send(_CHANGE_CIPHER_SPEC, _CCS_BYTES)
+        if self._observer is not None:
+            self._observe(True, ContentType.CHANGE_CIPHER_SPEC, _CCS, _CCS_BYTES)
 
     def send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
         """Send an alert."""

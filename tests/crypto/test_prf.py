@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.vectors import reference_prf
 from tlsexit.alerts import LocalError
-from tlsexit.crypto.prf import prf
+from tlsexit.crypto.prf import KeyedPrf, prf
 
 SHAPES = [(0, 16), (1, 1), (5, 16), (47, 48), (48, 104), (127, 48), (128, 48), (129, 48), (256, 48), (1024, 200)]
 """Lengths of secret and output: empty, odd, and around where half a secret outgrows an HMAC block (R2246-5-02)."""
@@ -39,6 +39,17 @@ def test_published_vector() -> None:
 def test_formula(secret: bytes, label: bytes, seed: bytes, length: int) -> None:
     """R2246-5-01 to R2246-5-07, on all lengths of secret."""
     assert prf(secret, label, seed, length) == reference_prf(secret, label, seed, length)
+
+
+@given(
+    st.binary(max_size=150),
+    st.lists(st.tuples(st.binary(max_size=30), st.binary(max_size=80), st.integers(0, 150)), max_size=5),
+)
+def test_keyed_once_for_all(secret: bytes, wanted: list[tuple[bytes, bytes, int]]) -> None:
+    """What has been derived before makes no difference to what comes next."""
+    keyed = KeyedPrf(secret)
+    for label, seed, length in wanted:
+        assert keyed.derive(label, seed, length) == reference_prf(secret, label, seed, length)
 
 
 @given(st.binary(max_size=150), st.integers(0, 150), st.integers(0, 150))

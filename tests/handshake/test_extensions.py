@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import captures
 from tests.support.captures import find as captured
@@ -204,3 +206,33 @@ def test_one_name_of_each_type() -> None:
     for kind in (0, 7):
         with pytest.raises(IllegalParameter, match=f"two names of type {kind}"):
             ext.host_name((ext.ServerName(kind, b"a"), ext.ServerName(kind, b"b")))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**16 - 1), st.binary(max_size=300)), max_size=6))
+def test_what_is_remembered_of_a_list_is_what_it_says(items: list[tuple[int, bytes]]) -> None:
+    """R4366-2.3-02: the second time as the first, be the list short or long, be it refused or not."""
+    body = b"".join(kind.to_bytes(2, "big") + len(data).to_bytes(2, "big") + data for kind, data in items)
+    block = len(body).to_bytes(2, "big") + body
+    twice = len({kind for kind, _ in items}) < len(items)
+    for _ in range(2):
+        if twice:
+            with pytest.raises(IllegalParameter, match="appears twice"):
+                parse(ext.EXTENSIONS, block)
+        else:
+            assert parse(ext.EXTENSIONS, block) == tuple(Extension(kind, data) for kind, data in items)
+
+
+@given(st.sampled_from([Role.CLIENT, Role.SERVER]), st.sampled_from(list(ExtensionType)), st.binary(max_size=300))
+def test_what_is_remembered_of_a_body_is_what_it_says(role: Role, kind: ExtensionType, data: bytes) -> None:
+    grammar = ext.BODIES[role].get(kind)
+    if grammar is None:
+        return
+    try:
+        expected = parse(grammar, data)
+    except (DecodeError, IllegalParameter) as refused:
+        for _ in range(2):
+            with pytest.raises(type(refused)):
+                ext.read_body(grammar, data, "")
+    else:
+        for _ in range(2):
+            assert ext.read_body(grammar, data, "") == expected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from tests.support.ends import RSA, client_end
@@ -53,6 +55,19 @@ def test_end_task_waits_for_every_session() -> None:
     run(task, exits, BUILTIN)
     assert [phase.value for phase in exits.phases][-3:] == ["EndSession", "EndSession", "EndTask"]
     assert task.pending_exit is None
+
+
+def test_forgotten_sessions_do_not_keep_a_task() -> None:
+    exits = ScriptedExit()
+    task = opened(exits)
+    pairs = [session(task, exits) for _ in range(3)]
+    assert task.live_sessions == 3
+    for left in (2, 1, 0):
+        pairs.pop()
+        gc.collect()
+        assert task.live_sessions == left
+    task.end()
+    assert task.pending_exit is not None
 
 
 def test_end_task_waits_for_the_answer_to_the_last_question() -> None:

@@ -37,6 +37,8 @@ from tlsexit.handshake.negotiation import (
 from tlsexit.profile import Profile, Verify
 from tlsexit.session import Session
 
+_PRINTABLE = bytes(range(0x21, 0x7F))
+
 _ALPN = ExtensionType.APPLICATION_LAYER_PROTOCOL_NEGOTIATION
 
 
@@ -243,7 +245,7 @@ def _host_name(names: tuple[ext.ServerName, ...] | None, profile: Profile) -> st
     name = None if names is None else ext.host_name(names)
     if name is None:
         return None
-    if not all(0x21 <= byte <= 0x7E for byte in name):
+    if name.translate(None, _PRINTABLE):
         # neither letters beyond ASCII, which go as A-labels, nor a NUL for somebody else's code to stop at
         raise IllegalParameter("server_name: the host name is not printable ASCII")
     host = name.decode("ascii").lower()

@@ -33,6 +33,9 @@ _MAC_INPUT: Final = Struct(">QBHH")
 # The padding bytes and the padding_length byte behind them, for each padding_length (§6.2.3.2)
 _PADDING: Final = tuple(bytes([length]) * (length + 1) for length in range(256))
 
+_LONG: Final = 2048
+"""Bytes from which on a view is cheaper than a copy."""
+
 _HASH_BLOCK: Final = 64  # bytes; MD5 and SHA-1 alike
 _HASH_TRAILER: Final = 9  # fewest bytes that both append to the input of the last block
 _FILLER: Final = bytes(_HASH_BLOCK * 6)
@@ -241,7 +244,8 @@ class _EncryptThenMacReadState(_BlockReadState):
         length = mac_start - start
         if length < self._block_size or length % self._block_size:
             _refuse()
-        ciphertext = buffer[start:mac_start]
+        data = buffer if length < _LONG else memoryview(buffer)
+        ciphertext = data[start:mac_start]
         # _next_mac, written out
         number = self.sequence_number
         if number > MAX_SEQUENCE_NUMBER:
@@ -250,7 +254,7 @@ class _EncryptThenMacReadState(_BlockReadState):
         mac = self._keyed.copy()
         mac.update(_MAC_INPUT.pack(number, content_type, version, length))
         mac.update(ciphertext)
-        if not compare_digest(buffer[mac_start:stop], mac.finalize()):
+        if not compare_digest(data[mac_start:stop], mac.finalize()):
             _refuse()
         # The MAC has shown that the peer itself wrote this: wrong padding tells nobody anything.
         plain = self._decryptor.update(ciphertext)
