@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
+from unittest.mock import patch
 
 from tlsexit.crypto.suites import DEFAULT_SUITES
 from tlsexit.handshake import certificate, finished, hello, keyexchange
@@ -24,6 +26,11 @@ class Sample:
     def wire(self) -> bytes:
         """The value's wire form."""
         return build(self.grammar, self.value)
+
+
+def reading_anew() -> AbstractContextManager[object]:
+    """In this context hello extensions are read each time, and not remembered from the last: the codec is measured."""
+    return patch.object(ext, "_SHORT", -1)
 
 
 _EXTENSIONS: Final = (

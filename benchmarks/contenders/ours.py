@@ -13,6 +13,7 @@ from tlsexit.constants import Role
 from tlsexit.drivers.drive import run
 from tlsexit.events import ApplicationData
 from tlsexit.exits.forms import certificate_key, load_certificate
+from tlsexit.handshake import extensions as ext
 from tlsexit.policy import BuiltinPki, system_config
 from tlsexit.policy.certificates import display_name, name_key, parse_certificate
 from tlsexit.policy.signatures import check_signature
@@ -98,16 +99,17 @@ def connected(kind: Handshake, session: Session | None = None) -> Pair:
     return pair
 
 
-def forget_certificates() -> None:
-    """Empty every memory of certificates and signatures seen before."""
-    for memory in (load_certificate, certificate_key, parse_certificate, check_signature, name_key, display_name):
+def forget_all() -> None:
+    """Empty every memory of what peers have sent before: certificates, signatures, hello extensions."""
+    certificates = (load_certificate, certificate_key, parse_certificate, check_signature, name_key, display_name)
+    for memory in (*certificates, ext.remembered_list, ext.remembered_body):
         memory.cache_clear()
 
 
 class Tlsexit:
     """Both ends under a task each, as a client and a server program would have them.
 
-    ``remembering=False`` forgets before each handshake every certificate ever seen, one's own included.
+    ``remembering=False`` forgets before each handshake all that was ever seen, one's own certificate included.
     """
 
     def __init__(self, *, remembering: bool = True) -> None:
@@ -129,7 +131,7 @@ class Tlsexit:
 
         def unit() -> Cleanup:
             if not self._remembering:
-                forget_certificates()
+                forget_all()
             pair = connect(session)
             if pair.client.context.resumed is not kind.resumed:
                 raise RuntimeError("resumption did not go as asked")

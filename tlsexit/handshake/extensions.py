@@ -68,12 +68,15 @@ class _ExtensionList(Vector[Extension]):
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[Extension, ...], int]:
         start, stop = self.span(data, offset, end)
-        read = _remembered_list if stop - start <= _SHORT else _extension_list
+        read = remembered_list if stop - start <= _SHORT else _extension_list
         return read(data[start:stop]), stop
 
 
-_SHORT: Final = 256
-"""Longest list, or body, of extensions that is remembered, in bytes: what peers make us keep has a bound."""
+_SHORT: Final = 128
+"""Longest list, or body, of extensions that is remembered, in bytes: what peers make us keep has a bound.
+
+Hardly any ticket is that short: a list with one comes once, and would only push out others.
+"""
 
 
 def _extension_list(data: bytes) -> tuple[Extension, ...]:
@@ -84,7 +87,7 @@ def _extension_list(data: bytes) -> tuple[Extension, ...]:
 
 _EACH: Final = RestOf(EXTENSION)
 
-_remembered_list: Final = lru_cache(maxsize=128)(_extension_list)
+remembered_list: Final = lru_cache(maxsize=128)(_extension_list)
 
 
 # Extension extensions<0..2^16-1>;
@@ -123,11 +126,11 @@ def read(extensions: Iterable[Extension] | None, extension_type: ExtensionType, 
 
 def read_body(grammar: Leaf[T], data: bytes, name: str) -> T:
     """As :func:`~tlsexit.wire.parse`, short bodies remembered."""
-    value: T = (_remembered_body if len(data) <= _SHORT else parse)(grammar, data, name)
+    value: T = (remembered_body if len(data) <= _SHORT else parse)(grammar, data, name)
     return value
 
 
-_remembered_body: Final = lru_cache(maxsize=512)(parse)
+remembered_body: Final = lru_cache(maxsize=512)(parse)
 
 
 def extension(extension_type: ExtensionType, grammar: Leaf[T], value: T) -> Extension:
