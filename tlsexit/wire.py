@@ -217,7 +217,7 @@ class Vector(_Bounded[tuple[T, ...]]):
         # exactly Uint: a subclass checks each value itself
         self._size = element.size if type(element) is Uint else 0
         self._code = _INTEGERS.get(self._size, "")
-        self._pack = _packer(element)
+        self._pack_all = _packer_of_many(element)
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[T, ...], int]:
         start, stop = self.span(data, offset, end)
@@ -239,13 +239,19 @@ class Vector(_Bounded[tuple[T, ...]]):
     def encode(self, value: Sequence[T]) -> bytes:
         if self._code:
             try:
-                return self.frame(struct.pack(f">{len(value)}{self._code}", *value))
+                contents = struct.pack(f">{len(value)}{self._code}", *value)
             except struct.error as error:
                 raise WireError(f"a value does not fit in {self._size} bytes") from error
-        try:
-            return self.frame(b"".join([self._pack(item) for item in value]))
-        except (WireError, struct.error):
-            return self.frame(self._encode_each(value))
+        else:
+            try:
+                contents = self._pack_all(value)
+            except (WireError, struct.error):
+                contents = self._encode_each(value)
+        # frame(), its good case written out
+        length = len(contents)
+        if not self.floor <= length <= self.ceiling:
+            return self.frame(contents)
+        return length.to_bytes(self.prefix, "big") + contents
 
     def _encode_each(self, value: Sequence[T]) -> bytes:
         """Write element by element, to find out which one is wrong."""
@@ -401,6 +407,26 @@ def _packer(leaf: Leaf[Any]) -> Callable[[Any], bytes]:
     return leaf._write if type(leaf) is Message else leaf.encode
 
 
+def _packer_of_many(leaf: Leaf[Any]) -> Callable[[Sequence[Any]], bytes]:
+    """Return what writes elements one behind the other when nothing is wrong with any."""
+    pack, join = _packer(leaf), b"".join
+    if type(leaf) is not Opaque:
+        return lambda values: join([pack(value) for value in values])
+    floor, ceiling, prefix = leaf.floor, leaf.ceiling, leaf.prefix
+
+    def pack_opaque(values: Sequence[bytes]) -> bytes:
+        parts: list[bytes] = []
+        for value in values:
+            length = len(value)
+            if not floor <= length <= ceiling:
+                raise WireError("length")
+            parts.append(length.to_bytes(prefix, "big"))
+            parts.append(value)
+        return join(parts)
+
+    return pack_opaque
+
+
 class Variant(Leaf[T]):
     """A structure of a tag and a ``select`` on it (§4.6.1), in the dataclass ``cls`` with those two fields.
 
@@ -415,6 +441,9 @@ class Variant(Leaf[T]):
         self.tag = tag
         self.cases = {int(value): leaf for value, leaf in cases.items()}
         self.default = default
+        self._make = cast(Callable[[int, Any], T], cls)
+        # a number of one byte is read in place; any other kind of tag checks itself
+        self._byte_tag = type(tag) is Uint and tag.size == 1
         self._tag_name, self._body_name = (field.name for field in dataclass_fields(cast(Any, cls)))
 
     def _case(self, tag: int) -> Leaf[Any]:
@@ -424,16 +453,20 @@ class Variant(Leaf[T]):
         return leaf
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[T, int]:
-        try:
-            tag, offset = self.tag.decode(data, offset, end)
-        except WireError as error:
-            raise error.within(self._tag_name) from None
+        if self._byte_tag and offset < end:
+            tag = data[offset]
+            offset += 1
+        else:
+            try:
+                tag, offset = self.tag.decode(data, offset, end)
+            except WireError as error:
+                raise error.within(self._tag_name) from None
         case = self._case(tag)
         try:
             body, offset = case.decode(data, offset, end)
         except WireError as error:
             raise error.within(self._body_name) from None
-        return cast(Callable[[int, Any], T], self.cls)(tag, body), offset
+        return self._make(tag, body), offset
 
     def encode(self, value: T) -> bytes:
         tag = getattr(value, self._tag_name)

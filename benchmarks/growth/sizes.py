@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from benchmarks.contenders.base import Handshake
-from benchmarks.contenders.ours import Pair, connected, forget_certificates
+from benchmarks.contenders.ours import Pair, connected, forget_all
 from benchmarks.curve import Curve, cpu
 from benchmarks.material import HOST
 from tlsexit.drivers.drive import run
@@ -78,7 +78,7 @@ def chains(title: str, chunk: int | None, lengths: Sequence[int]) -> Curve:
 
 
 def _handshake(client_pki: BuiltinPki, server_pki: BuiltinPki, chunk: int | None) -> None:
-    forget_certificates()
+    forget_all()
     ends = []
     for profile, pki in (
         (Profile.client(cipher_suites=RSA_AES, server_name=HOST), client_pki),
