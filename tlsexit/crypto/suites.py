@@ -52,15 +52,11 @@ class Premaster(Enum):
     RSA_PSK = "pre-shared key and encrypted by the client"
     ECDHE_PSK = "pre-shared key and elliptic curve Diffie-Hellman"
 
-    @property
-    def psk(self) -> bool:
+    def __init__(self, description: str) -> None:
+        self.psk = self.name.endswith("PSK")
         """Whether a pre-shared key takes part (RFC 4279, RFC 5489)."""
-        return self.name.endswith("PSK")
-
-    @property
-    def ephemeral(self) -> bool:
+        self.ephemeral = "DH" in self.name
         """Whether the server sends a Diffie-Hellman value of its own."""
-        return "DH" in self.name
 
 
 class KeyExchange(Enum):
@@ -98,33 +94,22 @@ class KeyExchange(Enum):
         self.premaster = premaster
         self.signed = signed
         self.export = export
+        # found once: every handshake asks these several times
+        self.fixed = rfc_name in {"ECDH_ECDSA", "ECDH_RSA"}
+        """Whether the key in the server's certificate takes part in the agreement itself (RFC 4492 §2.1, §2.3).
 
-    @property
-    def server_key_exchange(self) -> bool:
+        A client can do that; a server cannot here, for CryptData has no such operation. So it never chooses these.
+        """
+        self.server_key_exchange = premaster.ephemeral and not self.fixed
         """Whether the server always sends ServerKeyExchange (§7.4.3).
 
         RSA_EXPORT sends it only beside a certificate key of more than 512 bits, PSK and RSA_PSK only with a hint:
         see :attr:`optional_server_key_exchange`.
         """
-        return self.premaster.ephemeral and not self.fixed
-
-    @property
-    def fixed(self) -> bool:
-        """Whether the key in the server's certificate takes part in the agreement itself (RFC 4492 §2.1, §2.3).
-
-        A client can do that; a server cannot here, for CryptData has no such operation. So it never chooses these.
-        """
-        return self in (KeyExchange.ECDH_ECDSA, KeyExchange.ECDH_RSA)
-
-    @property
-    def optional_server_key_exchange(self) -> bool:
+        self.optional_server_key_exchange = rfc_name in {"RSA_EXPORT", "PSK", "RSA_PSK"}
         """Whether ServerKeyExchange may come or stay away (RSA_EXPORT: §7.4.3; PSK, RSA_PSK: RFC 4279 §2)."""
-        return self in (KeyExchange.RSA_EXPORT, KeyExchange.PSK, KeyExchange.RSA_PSK)
-
-    @property
-    def anonymous(self) -> bool:
+        self.anonymous = certificate is None and not premaster.psk
         """Whether nobody authenticates, so that anyone in the middle can take part (§F.1.1.1)."""
-        return self in (KeyExchange.DH_ANON, KeyExchange.DH_ANON_EXPORT, KeyExchange.ECDH_ANON)
 
 
 @dataclass(frozen=True, slots=True)
