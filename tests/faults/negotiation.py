@@ -116,7 +116,7 @@ CODEC: Final = (
         "bytes behind the end of a message pass",
         SERVER,
         "R2246-7.4.1.2-21 R4366-2.1-01",
-        ("wire", "    if used != len(data):\n", "    if False:\n"),
+        ("wire.leaf", "    if used != len(data):\n", "    if False:\n"),
     ),
     fault(
         "length-off-by-one",
@@ -124,7 +124,7 @@ CODEC: Final = (
         SERVER,
         "R2246-4.3-05",
         (
-            "wire",
+            "wire.fields",
             "        if stop > end or not self.floor <= length <= self.ceiling:\n",
             "        if stop > end + 1 or not self.floor <= length <= self.ceiling:\n",
         ),
@@ -135,7 +135,7 @@ CODEC: Final = (
         SERVER,
         "R2246-4.3-03",
         (
-            "wire",
+            "wire.fields",
             "        if not self.floor <= length <= self.ceiling:\n"
             '            raise WireError(f"length {length} is outside <{self.floor}..{self.ceiling}>")\n'
             "        stop = start + length\n",

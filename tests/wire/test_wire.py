@@ -344,3 +344,56 @@ def test_a_prefix_is_parsed_where_something_else_follows() -> None:
     assert parse_prefix(PAIR, bytes.fromhex("0000010161" + "ffff")) == (Pair(1, b"a"), 5)
     with pytest.raises(DecodeError):
         parse_prefix(PAIR, bytes.fromhex("00000102"))
+
+
+class Flipped(Uint):
+    """A number written with all its bits flipped."""
+
+    def decode(self, data: bytes, offset: int, end: int) -> tuple[int, int]:
+        value, stop = super().decode(data, offset, end)
+        return value ^ 0xFF, stop
+
+    def encode(self, value: int) -> bytes:
+        return super().encode(value ^ 0xFF)
+
+
+class Reversed(Opaque):
+    """Bytes written back to front."""
+
+    def decode(self, data: bytes, offset: int, end: int) -> tuple[bytes, int]:
+        value, stop = super().decode(data, offset, end)
+        return value[::-1], stop
+
+    def encode(self, value: bytes) -> bytes:
+        return super().encode(value[::-1])
+
+
+class Marked(Message[Pair]):
+    """A structure with a mark before it."""
+
+    def decode(self, data: bytes, offset: int, end: int) -> tuple[Pair, int]:
+        return super().decode(data, offset + 1, end)
+
+    def encode(self, value: Pair) -> bytes:
+        return b"!" + super().encode(value)
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value", "raw"),
+    [
+        (Flipped(1), 1, "fe"),
+        (Reversed(0, 9), b"ab", "026261"),
+        (Marked(Pair, number=Uint(1), text=Opaque(0, 9)), Pair(1, b"a"), "21010161"),
+    ],
+)
+def test_a_leaf_of_ones_own_is_asked_wherever_it_stands(leaf: Leaf[Any], value: object, raw: str) -> None:
+    wire = bytes.fromhex(raw)
+    vector = Vector(leaf, 0, 99)
+    message = Message(Choice, kind=leaf, content=leaf)
+    for grammar, whole, spelt in (
+        (leaf, value, wire),
+        (vector, (value, value), bytes([2 * len(wire)]) + 2 * wire),
+        (message, Choice(value, value), 2 * wire),  # type: ignore[arg-type]
+    ):
+        assert build(grammar, whole) == spelt
+        assert parse(grammar, spelt) == whole
