@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from tlsexit.alerts import IllegalParameter
@@ -197,7 +198,7 @@ class Vector(_Bounded[tuple[T, ...]]):
             count, odd = divmod(stop - start, self._size)
             if odd:
                 raise WireError(f"length {stop - start} is not a multiple of {self._size}")
-            return cast("tuple[T, ...]", struct.unpack_from(f">{count}{self._code}", data, start)), stop
+            return cast("tuple[T, ...]", _numbers(self._code, count).unpack_from(data, start)), stop
         values: list[T] = []
         decode = self.element.decode
         try:
@@ -211,7 +212,7 @@ class Vector(_Bounded[tuple[T, ...]]):
     def encode(self, value: Sequence[T]) -> bytes:
         if self._code:
             try:
-                contents = struct.pack(f">{len(value)}{self._code}", *value)
+                contents = _numbers(self._code, len(value)).pack(*value)
             except struct.error as error:
                 raise WireError(f"a value does not fit in {self._size} bytes") from error
         else:
@@ -234,6 +235,12 @@ class Vector(_Bounded[tuple[T, ...]]):
         except WireError as error:
             raise error.within(str(len(parts))) from None
         return b"".join(parts)
+
+
+@lru_cache(maxsize=128)
+def _numbers(code: str, count: int) -> struct.Struct:
+    """Return what reads and writes that many numbers of one size."""
+    return struct.Struct(f">{count}{code}")
 
 
 class RestOf(Leaf[tuple[T, ...]]):
