@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,10 @@ def test_names_are_imported_from_where_type_checkers_find_them() -> None:
     }
     assert found == tlsexit._HOME
     assert sorted(found) == sorted(tlsexit.__all__)
+
+
+def test_the_version_is_the_one_installed() -> None:
+    assert tlsexit.__version__ == version("tlsexit")
 
 
 def test_another_name_is_an_attribute_error() -> None:

@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from tlsexit.session import MemorySessionStore, Session, SessionStore
     from tlsexit.tasks import Task
 
+    __version__: str
+    """The version that is installed."""
+
 __all__ = [
     "AlertDescription",
     "AlertLevel",
@@ -158,6 +161,10 @@ if not TYPE_CHECKING:  # type checkers know the names from above, and that there
 
     def __getattr__(name: str) -> Any:
         """Import ``name`` from its own module (PEP 562)."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("tlsexit")
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = getattr(import_module(_HOME[name]), name)
