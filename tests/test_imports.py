@@ -121,8 +121,6 @@ def test_only_the_rim_reaches_the_outside_world(path: Path) -> None:
 
 CIRCLES: tuple[frozenset[str], ...] = (
     frozenset(f"tlsexit.conformance.{name}" for name in ("actions", "expect", "model", "talk")),
-    frozenset(f"tlsexit.fuzzing.{name}" for name in ("conversation", "verdict")),
-    frozenset(f"tlsexit.fuzzing.{name}" for name in ("script", "tricks", "words")),
 )
 """Modules that may know one another, though never while they are loaded."""
 

@@ -12,7 +12,7 @@ from tlsexit.conformance.engine import EngineTarget
 from tlsexit.conformance.pki import workshop
 from tlsexit.constants import Role
 from tlsexit.events import MessageSeen
-from tlsexit.fuzzing import as_code, script
+from tlsexit.fuzzing import as_code, scriptfile
 from tlsexit.fuzzing.conversation import Terms
 from tlsexit.fuzzing.departures import Plan, sweep
 from tlsexit.fuzzing.minimal import minimal
@@ -73,7 +73,7 @@ def test_a_sweep_finds_nothing_wrong_with_the_healthy_engine(tests: Role) -> Non
 
 def test_scripts_go_to_json_and_back_and_print_as_code() -> None:
     for made in swept(Role.SERVER, 120):
-        assert script.loads(script.dumps(made)) == made
+        assert scriptfile.loads(scriptfile.dumps(made)) == made
         assert eval(as_code(made), dict(NAMES)) == made
         assert str(made).startswith("as client over TLS_")
 
@@ -91,7 +91,7 @@ def test_scripts_go_to_json_and_back_and_print_as_code() -> None:
 )
 def test_what_is_no_script_is_refused(text: str) -> None:
     with pytest.raises(LocalError, match="script"):
-        script.loads(text)
+        scriptfile.loads(text)
 
 
 def test_every_requirement_named_is_in_the_catalogue() -> None:

@@ -163,13 +163,13 @@ def _report(comparison: Comparison, known: frozenset[tuple[str, tuple[str, ...]]
 
 
 def _write(file: Path, script: Script) -> None:
-    from tlsexit.fuzzing.script import dump
+    from tlsexit.fuzzing.scriptfile import dump
 
     file.write_text(json.dumps(dump(script), indent=1) + "\n", encoding="utf-8")
 
 
 def _document(difference: Difference) -> dict[str, Any]:
-    from tlsexit.fuzzing.script import dump
+    from tlsexit.fuzzing.scriptfile import dump
 
     return {
         "about": difference.key[0],

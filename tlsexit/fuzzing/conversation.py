@@ -17,13 +17,11 @@ from tlsexit.crypto.suites import SUITES, Premaster
 from tlsexit.events import MessageSeen
 from tlsexit.fuzzing import expected as ex
 from tlsexit.fuzzing.expected import Answer, Expected
-from tlsexit.fuzzing.findings import Finding
 from tlsexit.fuzzing.guard import LIMIT, Guard
 from tlsexit.fuzzing.mutation import outlook
 from tlsexit.fuzzing.script import Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
 from tlsexit.fuzzing.turns import Turns
-from tlsexit.fuzzing.verdict import particular, universal
 from tlsexit.fuzzing.words import WORDS, message_of, tricks_for
 from tlsexit.handshake import extensions as ext
 from tlsexit.handshake.codec import GRAMMARS
@@ -112,6 +110,8 @@ class Conversation:
         self.granted: list[tuple[Move, Expected]] = []
         self.ended_at: Move | None = None
         self.taken_before = 0
+        self.taken = b""
+        """The application data that the target had taken at the end."""
         self.ended = False
         """Whether the target had ended the connection before the fuzzer did."""
         self.final_established = False
@@ -303,26 +303,18 @@ class Conversation:
 
     # ------------------------------------------------------------------------------------------- the end
 
-    def finish(self) -> tuple[Finding, ...]:
-        """End the connection, and return what it has shown."""
+    def finish(self) -> None:
+        """End the connection; :mod:`tlsexit.fuzzing.verdict` says what it has shown."""
         puppet = self.puppet
         if not self.over:
             self._await_reaction()
         # a renegotiation that hangs leaves the connection as it was
         self.final_established = self.established and not self.silent
         self.ended = puppet.over
-        taken = self.guard.received
+        self.taken = self.guard.received
         self.guard.close()
         if self.guard.in_process and not self.over:
             puppet.listen()
-        found = list(universal(self))
-        if not (self.unclear or self.declined or self.stuck is not None or self.guard.problem or self.guard.hung):
-            found += particular(self, taken)
-        return tuple(dict.fromkeys(found))
-
-    def so_far(self) -> Iterable[Finding]:
-        """Return what the conversation has shown already, whatever comes next."""
-        return universal(self)
 
     def specimen(self, step: Step) -> bytes | None:
         """Return what ``step`` would send now, without sending it; None if it cannot be made, or costs too much."""

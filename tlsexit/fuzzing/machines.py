@@ -28,6 +28,7 @@ from tlsexit.fuzzing.mutation import mutations
 from tlsexit.fuzzing.plans import DATA, typical
 from tlsexit.fuzzing.script import Leg, Move, Script
 from tlsexit.fuzzing.sealings import SEALINGS
+from tlsexit.fuzzing.verdict import judge, so_far
 from tlsexit.fuzzing.words import WORDS, tricks_for
 
 
@@ -155,12 +156,13 @@ class Machine(RuleBasedStateMachine):
     def nothing_breaks(self) -> None:
         """No undocumented error, no hang, at most one fatal alert, nothing behind it, no data before Finished."""
         if self.conversation is not None:
-            self._check(tuple(self.conversation.so_far()))
+            self._check(tuple(so_far(self.conversation)))
 
     def teardown(self) -> None:
         """No acceptance without a valid Finished; what is right is accepted, what is wrong refused, by its alert."""
         if self.conversation is not None:
-            self._check(self.conversation.finish())
+            self.conversation.finish()
+            self._check(judge(self.conversation))
 
     def _make(self, move: Move) -> None:
         self.moves.append(move)

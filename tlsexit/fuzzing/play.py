@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tlsexit.fuzzing.conversation import Conversation, Lane, Terms
 from tlsexit.fuzzing.findings import Finding
 from tlsexit.fuzzing.script import Script
+from tlsexit.fuzzing.verdict import judge
 
 if TYPE_CHECKING:
     from tlsexit.session import Session
@@ -45,7 +46,8 @@ def play(lane: Lane, script: Script, terms: Terms, *, rehearsed: bool = False) -
             rehearsed=rehearsed,
         )
         conversation.play(leg.moves)
-        findings += conversation.finish()
+        conversation.finish()
+        findings += judge(conversation)
         conversations.append(conversation)
         session, revoked = conversation.session, conversation.fatal
     return Played(script, tuple(conversations), tuple(dict.fromkeys(findings)))

@@ -12,7 +12,8 @@ from tlsexit.conformance.catalogue import by_id
 from tlsexit.fuzzing.campaign import Discovery, Report
 from tlsexit.fuzzing.code import as_code
 from tlsexit.fuzzing.play import Played
-from tlsexit.fuzzing.script import Script, dump, load
+from tlsexit.fuzzing.script import Script
+from tlsexit.fuzzing.scriptfile import dump, load
 from tlsexit.trace import ladder, text
 
 FORMAT: Final = 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tlsexit.alerts import AlertDescription, AlertLevel, alert_name
 from tlsexit.constants import ContentType, Role
 from tlsexit.events import MessageSeen
+from tlsexit.fuzzing.conversation import Conversation
 from tlsexit.fuzzing.expected import Answer, Expected
 from tlsexit.fuzzing.findings import Finding, Flaw
 from tlsexit.handshake import extensions as ext
@@ -15,12 +16,17 @@ from tlsexit.handshake.finished import Finished
 from tlsexit.puppet import Puppet
 from tlsexit.trace import Entry
 
-if TYPE_CHECKING:
-    from tlsexit.fuzzing.conversation import Conversation
+
+def judge(talk: Conversation) -> tuple[Finding, ...]:
+    """Return what a conversation that is finished has shown."""
+    found = list(so_far(talk))
+    if not (talk.unclear or talk.declined or talk.stuck is not None or talk.guard.problem or talk.guard.hung):
+        found += _particular(talk)
+    return tuple(dict.fromkeys(found))
 
 
-def universal(talk: Conversation) -> Iterable[Finding]:
-    """What holds whatever was said."""
+def so_far(talk: Conversation) -> Iterable[Finding]:
+    """What holds whatever was said, and whatever comes next."""
     about = str(talk.made[-1]) if talk.made else "connecting"
     problem = talk.guard.problem or talk.guard.undocumented
     if problem is not None:
@@ -44,7 +50,7 @@ def _about(talk: Conversation) -> str:
     return str(move) if move is not None else (str(talk.made[-1]) if talk.made else "connecting")
 
 
-def particular(talk: Conversation, taken: bytes) -> Iterable[Finding]:
+def _particular(talk: Conversation) -> Iterable[Finding]:
     """What follows from the moves that were made."""
     if talk.spoilt is None:
         yield from _honest(talk)
@@ -52,7 +58,7 @@ def particular(talk: Conversation, taken: bytes) -> Iterable[Finding]:
     expected, puppet, about = talk.spoilt, talk.puppet, str(talk.spoilt_by)
     requirements = expected.requirements
     reaction = talk.reaction
-    if len(taken) > talk.taken_before and expected.answer is not Answer.NOT_RESUMED and not talk.turns.complete:
+    if len(talk.taken) > talk.taken_before and expected.answer is not Answer.NOT_RESUMED and not talk.turns.complete:
         yield Finding(Flaw.EARLY_DATA, requirements, about, "the target took application data")
         return
     match expected.answer:
