@@ -113,6 +113,17 @@ def test_get_certificate_of_a_server() -> None:
     assert call.validate(Credentials(SERVER_CHAIN, cipher_suite=0x33)).cipher_suite == 0x33
 
 
+def test_credentials_of_an_exits_own_class_become_ours() -> None:
+    class Labelled(Credentials):
+        label = "from the vault"
+
+    call = GetCertificateCall(context(), (0x33, 0x2F))
+    stapled = Labelled(SERVER_CHAIN, 0x2F, b"response", (b"sct",), True)
+    answer = call.validate(stapled)
+    assert type(answer) is Credentials
+    assert answer == Credentials(SERVER_CHAIN, 0x2F, b"response", (b"sct",), True)
+
+
 def test_get_certificate_of_a_client() -> None:
     """The CA list in the form in which the server sent it, and as names."""
     asked = CAList((1,), (NAME.public_bytes(),))

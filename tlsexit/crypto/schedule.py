@@ -37,7 +37,7 @@ class ConnectionKeys:
 
 def keyed(master_secret: bytes | KeyedPrf) -> KeyedPrf:
     """Return the PRF under a master secret, for whoever derives more than one thing from it."""
-    return KeyedPrf(master_secret) if isinstance(master_secret, bytes) else master_secret
+    return master_secret if isinstance(master_secret, KeyedPrf) else KeyedPrf(master_secret)
 
 
 def master_secret(pre_master_secret: bytes, client_random: bytes, server_random: bytes) -> bytes:

@@ -31,7 +31,7 @@ from tlsexit.exits.forms import (
 )
 from tlsexit.exits.phases import ExitPhase
 from tlsexit.profile import Profile, Verify
-from tlsexit.values import evolve, quicken
+from tlsexit.values import quicken
 
 MAX_SCT_BYTES: Final = 2**15
 """What the SCTs of a ServerHello may take up: half of its extensions, which share 2^16-1 bytes."""
@@ -179,7 +179,14 @@ class GetCertificateCall:
         if chain:
             self._check_leaf(chain[0])
         _check_companions(credentials)
-        return evolve(credentials, chain=chain)
+        # of our own class, whatever an exit has made of it
+        return Credentials(
+            chain,
+            credentials.cipher_suite,
+            credentials.ocsp_response,
+            credentials.sct_list,
+            credentials.used_trusted_ca_keys,
+        )
 
     def _check_leaf(self, der: bytes) -> None:
         """Refuse a certificate that this handshake cannot use: the peer would be told that it is wrong."""

@@ -69,7 +69,7 @@ class _ExtensionList(Vector[Extension]):
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[Extension, ...], int]:
         start, stop = self.span(data, offset, end)
         read = remembered_list if stop - start <= _SHORT else _extension_list
-        return read(data[start:stop]), stop
+        return read(bytes(data[start:stop])), stop
 
 
 _SHORT: Final = 128
