@@ -61,10 +61,10 @@ class Checked:
             raise ValueError("nothing is between them")
 
 
-def test_what_checks_itself_is_refused() -> None:
-    """Its check would be left out."""
-    with pytest.raises(TypeError, match="not a plain value"):
+def test_what_checks_itself_is_checked() -> None:
+    with pytest.raises(ValueError, match="nothing is between them"):
         evolve(Checked(1, 2), low=3)
+    assert evolve(Checked(1, 2), low=0) == Checked(0, 2)
 
 
 @pytest.mark.parametrize("cls", [SessionContext, Negotiation, Session])
@@ -96,6 +96,26 @@ def test_the_signature_stays(cls: type[Any]) -> None:
     assert [(p.name, p.kind) for p in quick] == [(p.name, p.kind) for p in slow]
     made = {field.name for field in fields(cls) if field.default_factory is not MISSING}
     assert [p.default for p in quick if p.name not in made] == [p.default for p in slow if p.name not in made]
+
+
+@pytest.mark.parametrize("cls", QUICK, ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
+@pytest.mark.parametrize("contents", [{}, {"__slots__": ()}, {"__slots__": ("more",)}], ids=["dict", "same", "more"])
+def test_a_derived_class_has_values_of_its_own(cls: type[Any], contents: dict[str, Any]) -> None:
+    """Whatever its layout: an exit may answer with them."""
+    if hasattr(cls, "__post_init__"):
+        return
+    derived = type("Derived", (cls,), dict(contents))
+    given = {item.name: f"the {item.name}" for item in fields(cls)}
+    made: Any = derived(**given)
+    assert type(made) is derived
+    assert {name: getattr(made, name) for name in given} == given
+    if not given:
+        return
+    with pytest.raises(AttributeError):
+        setattr(made, next(iter(given)), "another")
+    changed = evolve(made, **dict.fromkeys(list(given)[:1], "another"))
+    assert type(changed) is derived
+    assert {name: getattr(changed, name) for name in given} == {**given, next(iter(given)): "another"}
 
 
 @dataclass(frozen=True, slots=True)
