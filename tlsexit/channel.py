@@ -21,6 +21,7 @@ from tlsexit.handshake.v2hello import parse_v2_client_hello
 from tlsexit.records.alertreader import AlertReader
 from tlsexit.records.grammar import (
     Alert,
+    ChangeCipherSpec,
     build_alert,
     build_change_cipher_spec,
     parse_change_cipher_spec,
@@ -37,11 +38,6 @@ _RUN: Final = 16
 """Application data records opened at once, at most."""
 
 _HTTP_METHODS: Final = frozenset({b"GET ", b"HEAD", b"POST", b"PUT ", b"OPTI", b"CONN", b"DELE", b"TRAC", b"PATC"})
-
-# the one spelling of ChangeCipherSpec, and what becomes of it
-_CCS_BYTES: Final = build_change_cipher_spec()
-_CCS: Final = parse_change_cipher_spec(_CCS_BYTES)
-_CCS_RECEIVED: Final = ChangeCipherSpecReceived()
 
 _CLOSE_NOTIFY: Final = Alert(AlertLevel.WARNING, AlertDescription.CLOSE_NOTIFY)
 
@@ -104,19 +100,13 @@ class Channel:
                 if data is None:
                     return None
                 if data:
-                    self._ignored = 0
-                    if self._observer is not None:
-                        self._observe_data(data)
-                    return data
+                    return self._application_data(data)
             record = self.records.next_record()
             if record is None:
                 return None
             content_type, fragment = record.content_type, record.fragment
             if content_type == _APPLICATION_DATA:
-                self._ignored = 0
-                if self._observer is not None:
-                    self._observe_data([fragment])
-                return [fragment]
+                return self._application_data([fragment])
             if content_type == _HANDSHAKE:
                 self._messages.feed(fragment)
                 self._unread = True
@@ -128,9 +118,12 @@ class Channel:
             else:
                 self._ignore(content_type)
 
-    def _observe_data(self, contents: list[bytes]) -> None:
-        for content in filter(None, contents):
-            self._observe(False, ContentType.APPLICATION_DATA, None, content)
+    def _application_data(self, contents: list[bytes]) -> list[bytes]:
+        self._ignored = 0
+        if self._observer is not None:
+            for content in filter(None, contents):
+                self._observe(False, ContentType.APPLICATION_DATA, None, content)
+        return contents
 
     @property
     def malformed(self) -> type[Any] | None:
@@ -147,8 +140,7 @@ class Channel:
         if complete is not None:
             raw, message = complete
             self._unread = self._messages.pending
-            if self._observer is not None:
-                self._observe(False, ContentType.HANDSHAKE, message, raw)
+            self._observe(False, ContentType.HANDSHAKE, message, raw)
             return Received(message, raw)
         return self._open() if self._opening else None
 
@@ -173,14 +165,12 @@ class Channel:
         return Received(hello, raw)
 
     def _change_cipher_spec(self, fragment: bytes) -> ChangeCipherSpecReceived:
-        if fragment != _CCS_BYTES:
-            parse_change_cipher_spec(fragment)  # raises what is wrong with it
-        if self._observer is not None:
-            self._observe(False, ContentType.CHANGE_CIPHER_SPEC, _CCS, fragment)
+        message = parse_change_cipher_spec(fragment)
+        self._observe(False, ContentType.CHANGE_CIPHER_SPEC, message, fragment)
         if self._messages.pending or self._alerts.pending:
             # a message must not begin under one key and end under another
             raise UnexpectedMessage("ChangeCipherSpec inside a fragmented message")
-        return _CCS_RECEIVED
+        return ChangeCipherSpecReceived()
 
     def _ignore(self, content_type: int) -> None:
         """§6: "If a TLS implementation receives a record type it does not understand, it should just ignore it."
@@ -226,8 +216,7 @@ class Channel:
     def send_message(self, message: Any, raw: bytes) -> None:
         """Send a handshake message; ``raw`` is its encoding with header."""
         self.records.send(_HANDSHAKE, raw)
-        if self._observer is not None:
-            self._observe(True, ContentType.HANDSHAKE, message, raw)
+        self._observe(True, ContentType.HANDSHAKE, message, raw)
 
     def send_v2_client_hello(self, message: Any, raw: bytes) -> None:
         """Send a hello in SSL 2.0 format, outside any record; ``raw`` begins with msg_type (appendix E.1)."""
@@ -236,9 +225,9 @@ class Channel:
 
     def send_change_cipher_spec(self) -> None:
         """Send ChangeCipherSpec, under the write state in force (§7.1)."""
-        self.records.send(_CHANGE_CIPHER_SPEC, _CCS_BYTES)
-        if self._observer is not None:
-            self._observe(True, ContentType.CHANGE_CIPHER_SPEC, _CCS, _CCS_BYTES)
+        raw = build_change_cipher_spec()
+        self.records.send(_CHANGE_CIPHER_SPEC, raw)
+        self._observe(True, ContentType.CHANGE_CIPHER_SPEC, ChangeCipherSpec(), raw)
 
     def send_alert(self, level: AlertLevel, description: AlertDescription) -> None:
         """Send an alert."""

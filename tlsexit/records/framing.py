@@ -108,12 +108,7 @@ class RecordReader:
                 break
             found.append((buffer, start, stop))
             offset = stop
-        # _consume, written out
-        self._offset = offset
-        self.buffered = end - offset
-        if offset == end:
-            self._buffer = b""
-            self._offset = 0
+        self._consume(offset - self._offset)
         return found
 
     def _consume(self, size: int) -> None:
@@ -188,12 +183,9 @@ def fragments(data: memoryview, limit: int, split: bool) -> list[memoryview]:
     record, and who may also choose the next plaintext can test guesses (BEAST). The MAC of the one-byte record
     makes the IV of the rest unpredictable; what follows in the same write was fixed before any of it could be seen.
     """
-    size = len(data)
-    if not split and 0 < size <= limit:
-        return [data]  # as nearly every handshake message
-    pieces = [data[:1]] if split and size > 1 else []
+    pieces = [data[:1]] if split and len(data) > 1 else []
     start = len(pieces)
-    while start < size:
+    while start < len(data):
         pieces.append(data[start : start + limit])
         start += limit
     return pieces

@@ -8,6 +8,7 @@ before the fragment has arrived, and because a grammar costs as much as sealing 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tlsexit.alerts import ALWAYS_FATAL, AlertLevel, IllegalParameter, alert_name
 from tlsexit.constants import MAX_CIPHERTEXT, MAX_COMPRESSED, MAX_PLAINTEXT
@@ -79,6 +80,8 @@ def parse_change_cipher_spec(fragment: bytes) -> ChangeCipherSpec:
     Raises :class:`~tlsexit.alerts.DecodeError` unless there is exactly one byte, and
     :class:`~tlsexit.alerts.IllegalParameter` if that byte is not 1.
     """
+    if fragment == _SPELT:
+        return _THE_ONE
     message = parse(CHANGE_CIPHER_SPEC, fragment, "ChangeCipherSpec")
     if message.type != 1:
         raise IllegalParameter(f"ChangeCipherSpec: {message.type} instead of 1")
@@ -87,7 +90,12 @@ def parse_change_cipher_spec(fragment: bytes) -> ChangeCipherSpec:
 
 def build_change_cipher_spec() -> bytes:
     """Return the body of a ChangeCipherSpec record."""
-    return build(CHANGE_CIPHER_SPEC, ChangeCipherSpec(), "ChangeCipherSpec")
+    return _SPELT
+
+
+# every handshake has two of them, all the same
+_THE_ONE: Final = ChangeCipherSpec()
+_SPELT: Final = build(CHANGE_CIPHER_SPEC, _THE_ONE, "ChangeCipherSpec")
 
 
 quicken(__name__)

@@ -188,8 +188,7 @@ class Vector(_Bounded[tuple[T, ...]]):
         super().__init__(floor, ceiling)
         self.element = element
         # exactly Uint: a subclass checks each value itself
-        self._size = element.size if type(element) is Uint else 0
-        self._code = _INTEGERS.get(self._size, "")
+        self._size, self._code = (element.size, element.code) if type(element) is Uint else (0, "")
         self._pack_all = element.packer_of_many()
 
     def decode(self, data: bytes, offset: int, end: int) -> tuple[tuple[T, ...], int]:
